@@ -1,0 +1,1 @@
+"""What a container engine does: one module per noun."""

@@ -1,0 +1,1 @@
+"""The internal API, /internal/v1."""

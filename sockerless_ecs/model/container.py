@@ -1,0 +1,183 @@
+"""What a container is: the configuration it was created with and the record the daemon keeps of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from sockerless_ecs.model.lifecycle import State
+from sockerless_ecs.model.taskdef import RunTaskRequest
+
+ContainerId = NewType("ContainerId", str)
+"""64 lower-case hex digits."""
+RunId = NewType("RunId", str)
+"""32 lower-case hex digits; one start of a container."""
+TaskArn = NewType("TaskArn", str)
+
+
+def new_container_id() -> ContainerId:
+    """A fresh random id, as Docker makes them."""
+    return ContainerId(secrets.token_hex(32))
+
+
+def new_run_id() -> RunId:
+    """A fresh random run id."""
+    return RunId(secrets.token_hex(16))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck:
+    """Docker's HealthcheckConfig; times in nanoseconds, 0 = inherit."""
+
+    test: tuple[str, ...] = ()
+    interval_ns: int = 0
+    timeout_ns: int = 0
+    start_period_ns: int = 0
+    start_interval_ns: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerConfig:
+    """Docker's container `Config`; after create, filled from the image where the request was silent."""
+
+    image: str
+    hostname: str = ""
+    domainname: str = ""
+    user: str = ""
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    env: tuple[str, ...] = ()
+    cmd: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    working_dir: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ulimit:
+    """One resource limit, by Docker's name (`nofile`)."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartPolicy:
+    """`no`, `always`, `unless-stopped` or `on-failure` with its count."""
+
+    name: str = "no"
+    maximum_retry_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostConfig:
+    """The part of Docker's `HostConfig` that is honoured; what is not never gets this far."""
+
+    network_mode: str = "default"
+    auto_remove: bool = False
+    memory_bytes: int = 0
+    nano_cpus: int = 0
+    cap_drop: tuple[str, ...] = ()
+    group_add: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    readonly_rootfs: bool = False
+    init: bool | None = None
+    restart_policy: RestartPolicy = RestartPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest:
+    """A validated create; `warnings` are what the caller's shape could not honour and says so."""
+
+    name: str | None
+    config: ContainerConfig
+    host: HostConfig = HostConfig()
+    platform: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """The Fargate task a container lives in: persisted before RunTask (`arn` None) and after each step."""
+
+    request: RunTaskRequest
+    agent_token: str
+    requested_ns: int
+    arn: TaskArn | None = None
+    agent_address: str | None = None
+    event_seq: int = 0
+    """The last agent event that reached the store."""
+    run_sent: bool = False
+    """The current run may have reached the agent: from here on it is asked, never started twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """Everything the daemon knows of a container; replaced whole at every change."""
+
+    id: ContainerId
+    name: str
+    created_ns: int
+    config: ContainerConfig
+    host: HostConfig
+    image_id: str
+    image_digest: str
+    """What Fargate pulls: `sha256:…` of the platform's manifest."""
+    image_pull: str
+    """The reference by digest that goes into the task definition."""
+    architecture: str
+    task_definition_arn: str
+    state: State = State.CREATED
+    task: Task | None = None
+    run_id: RunId | None = None
+    error: str = ""
+    exit_code: int = 0
+    oom_killed: bool = False
+    started_ns: int = 0
+    finished_ns: int = 0
+    restart_count: int = 0
+    stopped_by_user: bool = False
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Entrypoint and command as one."""
+        return (self.config.entrypoint or ()) + (self.config.cmd or ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One start of a container: its task, its log stream and its times. A container's logs span its runs."""
+
+    id: RunId
+    container_id: ContainerId
+    number: int
+    task_arn: TaskArn
+    log_stream: str
+    started_ns: int = 0
+    finished_ns: int = 0
+    exit_code: int | None = None
+    lines: int | None = None
+    """How many lines it wrote, once its output is known to be whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitStatus:
+    """How a container ended: what `wait` answers."""
+
+    code: int
+    error: str | None = None

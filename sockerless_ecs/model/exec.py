@@ -1,0 +1,27 @@
+"""What an exec is: one more process in a container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sockerless_ecs.model.container import ContainerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exec:
+    """An exec instance; `exit_code` is None until it has ended."""
+
+    id: str
+    container_id: ContainerId
+    argv: tuple[str, ...]
+    created_ns: int
+    env: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    tty: bool = False
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    privileged: bool = False
+    pid: int = 0
+    exit_code: int | None = None

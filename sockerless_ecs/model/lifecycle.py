@@ -1,0 +1,66 @@
+"""What may happen to a container, and what it becomes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sockerless_ecs.errors import Conflict
+
+
+class State(StrEnum):
+    """A container's state as the daemon keeps it."""
+
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+    DEAD = "dead"
+
+    @property
+    def shown(self) -> str:
+        """What clients are told: Docker knows no `starting`."""
+        return "created" if self is State.STARTING else self.value
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process of the user's runs."""
+        return self in (State.RUNNING, State.PAUSED)
+
+
+class Event(StrEnum):
+    """What can happen to a container."""
+
+    BEGIN = "begin"
+    STARTED = "started"
+    FAILED = "failed"
+    FAILED_AGAIN = "failed again"
+    EXITED = "exited"
+    LOST = "lost"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+
+
+# Rule 1: a state changes only here. Rule 2: what is not in the table is refused, not ignored.
+_NEXT: dict[tuple[State, Event], State] = {
+    (State.CREATED, Event.BEGIN): State.STARTING,
+    (State.EXITED, Event.BEGIN): State.STARTING,
+    (State.DEAD, Event.BEGIN): State.STARTING,
+    (State.STARTING, Event.STARTED): State.RUNNING,
+    (State.STARTING, Event.FAILED): State.CREATED,
+    (State.STARTING, Event.FAILED_AGAIN): State.EXITED,
+    (State.RUNNING, Event.EXITED): State.EXITED,
+    (State.RUNNING, Event.LOST): State.DEAD,
+    (State.RUNNING, Event.PAUSE): State.PAUSED,
+    (State.PAUSED, Event.UNPAUSE): State.RUNNING,
+    (State.PAUSED, Event.EXITED): State.EXITED,
+    (State.PAUSED, Event.LOST): State.DEAD,
+}
+
+
+def after(state: State, event: Event) -> State:
+    """The state that follows; raises `Conflict` for what cannot happen."""
+    try:
+        return _NEXT[state, event]
+    except KeyError:
+        raise Conflict(f"a container that is {state} cannot {event}") from None

@@ -1,0 +1,88 @@
+"""Where a container runs: the task definition (keyed by its content) and the RunTask request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+INIT_CONTAINER = "sockerless-init"
+"""The container that copies the agent into the task's volume."""
+MAIN_CONTAINER = "main"
+"""The container whose entrypoint is the agent."""
+AGENT_VOLUME = "sockerless"
+AGENT_FOLDER = "/.sockerless"
+AGENT_PATH = f"{AGENT_FOLDER}/agent"
+STOP_TIMEOUT_SECONDS = 120
+"""The longest that Fargate allows between SIGTERM and SIGKILL; shorter ones are the agent's business."""
+LOG_STREAM_PREFIX = "sockerless"
+_BASE_CPU_UNITS, _BASE_MEMORY_MIB = 256, 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """Only *where* to run. What to run is told to the agent, so one image needs one definition."""
+
+    image: str
+    agent_image: str
+    architecture: str
+    """`X86_64` or `ARM64`, as ECS spells it."""
+    execution_role_arn: str
+    task_role_arn: str
+    log_group: str
+    region: str
+    client_key_sha256: str
+    """The only public key whose owner the agent obeys."""
+    agent_port: int
+    start_timeout_seconds: int
+    readonly_root: bool = False
+    cpu_units: int = _BASE_CPU_UNITS
+    memory_mib: int = _BASE_MEMORY_MIB
+    """Cpu and memory that every RunTask overrides."""
+
+    @property
+    def hash(self) -> str:
+        """32 hex digits of the SHA-256 of the content."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:32]
+
+    @property
+    def family(self) -> str:
+        """Its name in ECS: found again after a lost database."""
+        return f"sockerless-{self.hash}"
+
+    @property
+    def agent_environment(self) -> Mapping[str, str]:
+        """What every agent of this definition is told."""
+        return {
+            "SOCKERLESS_CLIENT_KEY_SHA256": self.client_key_sha256,
+            "SOCKERLESS_LISTEN": f":{self.agent_port}",
+            "SOCKERLESS_START_TIMEOUT_SECONDS": str(self.start_timeout_seconds),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTaskRequest:
+    """One RunTask call, whole, so that it can be repeated to the letter (ConflictException otherwise)."""
+
+    cluster: str
+    definition_arn: str
+    client_token: str
+    started_by: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    assign_public_ip: bool
+    capacity_provider: str
+    platform_version: str
+    cpu_units: int
+    memory_mib: int
+    storage_gib: int | None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of the main container: the agent's token."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def log_stream(task_arn: str) -> str:
+    """The CloudWatch Logs stream that awslogs makes for the main container of a task."""
+    return f"{LOG_STREAM_PREFIX}/{MAIN_CONTAINER}/{task_arn.rsplit('/', 1)[-1]}"

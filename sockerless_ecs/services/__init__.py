@@ -1,0 +1,1 @@
+"""Long-running tasks, each with an owner nursery."""
