@@ -1,0 +1,1 @@
+"""The commands of `sockerless-backend-ecs`, one module each, imported only when asked for."""
