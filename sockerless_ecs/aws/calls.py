@@ -32,7 +32,11 @@ THREADS: Mapping[str, int] = {
     "servicediscovery": 4,
     "sts": 2,
 }
-"""How many calls of a service run at once; its connection pool has the same size."""
+"""How many calls of a service run at once; its connection pool has the same size.
+
+The client of `servicediscovery` (Cloud Map) is made with the others; nothing calls it until names are
+registered there.
+"""
 
 _log = structlog.stdlib.get_logger(__name__)
 
