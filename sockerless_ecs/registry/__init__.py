@@ -1,1 +1,17 @@
 """OCI distribution."""
+
+from sockerless_ecs.registry.client import RegistryClient, pull_reference
+from sockerless_ecs.registry.login import Login
+from sockerless_ecs.registry.platform import Platform, parse_platform
+from sockerless_ecs.registry.push import RepositoryTarget
+from sockerless_ecs.registry.retries import Retries
+
+__all__ = [
+    "Login",
+    "Platform",
+    "RegistryClient",
+    "RepositoryTarget",
+    "Retries",
+    "parse_platform",
+    "pull_reference",
+]

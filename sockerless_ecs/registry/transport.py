@@ -1,0 +1,197 @@
+"""One request to a registry: its address, credentials, limits and what is worth a second try."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urljoin
+
+import httpx
+import msgspec
+
+from sockerless_ecs.errors import Unauthorized, Unavailable
+from sockerless_ecs.registry.answer import Answer, error_text
+from sockerless_ecs.registry.login import Challenge, Login, Scope, Tokens, challenge
+from sockerless_ecs.registry.retries import Transient
+
+_BASIC_LIFETIME_SECONDS = 300.0
+_TOKEN_LIFETIME_SECONDS = 60.0
+_TOKEN_LIMIT = 1 << 20
+_CLIENT_ID = "sockerless-ecs"
+_TOO_MANY, _BROKEN = 429, 500
+
+Credentials = Callable[[str], Awaitable[Login | None]]
+"""Registry name (`docker.io`) → what is known to log in there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    method: str
+    url: str
+    registry: str
+    limit: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+
+
+class Transport:
+    """Sends requests with the right Authorization, buying tokens on the way."""
+
+    def __init__(self, http: httpx.AsyncClient, credentials: Credentials) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._tokens = Tokens()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        registry: str,
+        scope: Scope,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer:
+        """One attempt, a second one with credentials if asked for them; any status is an answer.
+
+        Raises `Transient` for what may pass, `Unauthorized` for a login that is refused, `Unavailable` for
+        an answer beyond the limit.
+        """
+        url = urljoin(f"{scope.base_url}/", path)
+        _refuse_downgrade(scope.base_url, url, registry)
+        ours = _origin(url) == _origin(scope.base_url)
+        request = _Request(
+            method=method, url=url, registry=registry, limit=limit, headers=headers or {}, content=content
+        )
+        answer = await self._send(request, self._tokens.get(scope) if ours else None)
+        if answer.status != httpx.codes.UNAUTHORIZED or not ours:
+            return _settled(answer, registry)
+        offered = challenge(answer.headers.get("WWW-Authenticate", ""))
+        login = scope.login or await self._credentials(registry)
+        authorization = await self._authorization(offered, scope, login, registry) if offered else None
+        if authorization is None:
+            return replace(answer, logged_in=False)
+        answer = await self._send(request, authorization)
+        return replace(_settled(answer, registry), logged_in=login is not None)
+
+    async def _authorization(
+        self, offered: Challenge, scope: Scope, login: Login | None, registry: str
+    ) -> str | None:
+        if offered.scheme == "basic":
+            if login is None:
+                return None
+            authorization, lifetime = login.basic, _BASIC_LIFETIME_SECONDS
+        else:
+            bought = await self._buy(offered, scope, login, registry)
+            if bought is None:
+                return None
+            authorization, lifetime = f"Bearer {bought.text}", bought.expires_in or _TOKEN_LIFETIME_SECONDS
+        self._tokens.keep(scope, authorization, lifetime)
+        return authorization
+
+    async def _buy(
+        self, offered: Challenge, scope: Scope, login: Login | None, registry: str
+    ) -> _Token | None:
+        realm = offered.parameters.get("realm", "")
+        _refuse_downgrade(scope.base_url, realm, registry)
+        asked = {"service": offered.parameters.get("service", ""), "client_id": _CLIENT_ID}
+        asked["scope"] = offered.parameters.get("scope") or scope.text
+        asked = {name: value for name, value in asked.items() if value}
+        if login and login.identity_token:
+            form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, **asked}
+            body = str(httpx.QueryParams(form)).encode()
+            request = _Request(
+                method="POST",
+                url=realm,
+                registry=registry,
+                limit=_TOKEN_LIMIT,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                content=body,
+            )
+            answer = await self._send(request, None)
+        else:
+            url = str(httpx.URL(realm).copy_merge_params(asked))
+            request = _Request(method="GET", url=url, registry=registry, limit=_TOKEN_LIMIT)
+            answer = await self._send(request, login.basic if login else None)
+        if _settled(answer, registry).status != httpx.codes.OK:
+            if login is None:
+                return None
+            raise Unauthorized(
+                f"unauthorized: {registry} refused the login of {login.username or 'this token'}"
+            )
+        try:
+            token = msgspec.json.decode(answer.body, type=_Token)
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"the token server of {registry} sent no token: {error}") from error
+        return token if token.text else None
+
+    async def _send(self, request: _Request, authorization: str | None) -> Answer:
+        registry = request.registry
+        headers = {"Accept-Encoding": "identity", **request.headers}
+        if authorization:
+            headers["Authorization"] = authorization
+        try:
+            async with self._http.stream(
+                request.method,
+                request.url,
+                headers=headers,
+                content=request.content,
+                follow_redirects=request.method in ("GET", "HEAD"),
+            ) as response:
+                body = await _bounded(response, request.limit, registry)
+                return Answer(
+                    status=response.status_code,
+                    headers=response.headers,
+                    body=body,
+                    url=str(response.url),
+                    logged_in=authorization is not None,
+                )
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
+            raise Unavailable(f"registry {registry} sends us to an address that cannot be used") from error
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            reason = str(error) or type(error).__name__
+            raise Transient(f"registry {registry} cannot be reached: {reason}") from error
+
+
+class _Token(msgspec.Struct):
+    token: str = ""
+    access_token: str = ""
+    expires_in: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return self.token or self.access_token
+
+
+def _settled(answer: Answer, registry: str) -> Answer:
+    """Raises `Transient` for an answer that a second try may better."""
+    if answer.status == _TOO_MANY or answer.status >= _BROKEN:
+        wait = answer.headers.get("Retry-After", "")
+        detail = error_text(answer) or f"HTTP {answer.status}"
+        raise Transient(f"registry {registry}: {detail}", float(wait) if wait.isdecimal() else None)
+    return answer
+
+
+async def _bounded(response: httpx.Response, limit: int, registry: str) -> bytes:
+    if response.request.method == "HEAD":
+        return b""
+    chunks: list[bytes] = []
+    left = limit
+    async for chunk in response.aiter_bytes():
+        left -= len(chunk)
+        if left < 0:
+            raise Unavailable(f"registry {registry} sent more than the {limit >> 20} MiB that this may have")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _refuse_downgrade(base_url: str, url: str, registry: str) -> None:
+    plain = url.startswith("http://") and base_url.startswith("http://")
+    if not (url.startswith("https://") or plain):
+        raise Unavailable(f"registry {registry} sends us to an address that is not HTTPS: refused")
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parsed = httpx.URL(url)
+    return parsed.scheme, parsed.host, parsed.port
