@@ -1,0 +1,214 @@
+"""Bare mode, where neither capabilities nor namespaces can be had: copies, chroot if possible, loopback addresses.
+
+Image `host`, and every image where chroot is not allowed, sees the machine's own files; its volumes are reached by
+their real paths, which replace the mount targets in its command and environment. In a chroot a volume is moved
+into the container that uses it and back when it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+from sockerless_ecs.sandbox.runner import kernel
+from sockerless_ecs.sandbox.runner.container import ETC_FILES
+from sockerless_ecs.sandbox.runner.layers import remove
+from sockerless_ecs.sandbox.runner.place import Place
+from sockerless_ecs.sandbox.runner.spec import AGENT_PORT, HOST, Container, Task
+
+_SESSION_FIELD, _PARENT_FIELD = 3, 1  # of /proc/*/stat, counted after the name
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
+
+
+def enter(place: Place, task: Task, container: Container) -> Container:
+    """Prepare the calling process as well as can be; returns the container as it must be executed here."""
+    told = {
+        "SOCKERLESS_LISTEN": f"{place.address}:{AGENT_PORT}",
+        "SOCKERLESS_ETC": str(place.folder),  # hosts and resolv.conf of the task: /etc is the machine's own
+    }
+    if container.layers == HOST:
+        return _with_real_paths(place, task, replace(container, env={**container.env, **told}))
+    root = _root(place, container)
+    for layer in container.layers:
+        _merge(place.state / "layers" / layer, root)
+    root.mkdir(parents=True, exist_ok=True)
+    if not place.chroot:
+        found = _program_in(root, container)
+        container = replace(container, argv=(found, *container.argv[1:]), env={**container.env, **told})
+        return _with_real_paths(place, task, container)
+    _fill(root, place)
+    _move_volumes_in(place, task, container, root)
+    os.chroot(root)
+    os.chdir("/")
+    return replace(container, env={**container.env, "SOCKERLESS_LISTEN": told["SOCKERLESS_LISTEN"]})
+
+
+def take_volumes_back(place: Place, task: Task, container: Container) -> None:
+    """Undo the move of a container's volumes, for the container that uses them next."""
+    if container.layers == HOST or not place.chroot:
+        return
+    for mount in container.mounts:
+        inside = _inside(_root(place, container), mount.target)
+        if task.volumes[mount.volume] is None and inside.is_dir():
+            with contextlib.suppress(OSError):
+                inside.rename(place.folder / "volumes" / mount.volume)
+
+
+def kill_session(leader: int) -> None:
+    """End what a container's first process left behind in its session."""
+    for pid, fields in _processes():
+        if int(fields[_SESSION_FIELD]) == leader:
+            _kill(pid)
+
+
+def kill_all_below() -> None:
+    """End every process below the calling one, which adopts orphans, until there is none."""
+    while True:
+        children: dict[int, list[int]] = {}
+        for pid, fields in _processes():
+            children.setdefault(int(fields[_PARENT_FIELD]), []).append(pid)
+        below, found = [os.getpid()], list[int]()
+        while below:
+            more = children.get(below.pop(), [])
+            found += more
+            below += more
+        for pid in found:
+            _kill(pid)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[tuple[int, list[str]]]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
+                found.append((int(name), fields))
+    return found
+
+
+def _root(place: Place, container: Container) -> Path:
+    return place.folder / container.name / "root"
+
+
+def _inside(root: Path, target: str) -> Path:
+    return root / os.path.normpath("/" + target).lstrip("/")
+
+
+def _with_real_paths(place: Place, task: Task, container: Container) -> Container:
+    real = {
+        mount.target.rstrip("/"): str(task.volumes[mount.volume] or place.folder / "volumes" / mount.volume)
+        for mount in container.mounts
+    }
+
+    def rewritten(text: str) -> str:
+        for target, path in real.items():
+            if text == target or text.startswith(target + "/"):
+                return path + text[len(target) :]
+        return text
+
+    return replace(
+        container,
+        argv=tuple(rewritten(word) for word in container.argv),
+        env={key: rewritten(value) for key, value in container.env.items()},
+        cwd=rewritten(container.cwd),
+    )
+
+
+def _program_in(root: Path, container: Container) -> str:
+    name = container.argv[0]
+    if any(
+        name == mount.target or name.startswith(mount.target.rstrip("/") + "/") for mount in container.mounts
+    ):
+        return name
+    folders = [""] if "/" in name else container.env.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":")
+    for folder in folders:
+        found = _inside(root, os.path.join(folder, name))
+        if found.exists():
+            return str(found)
+    raise FileNotFoundError(2, os.strerror(2), name)
+
+
+def _move_volumes_in(place: Place, task: Task, container: Container, root: Path) -> None:
+    for mount in container.mounts:
+        if task.volumes[mount.volume] is not None:
+            raise NotImplementedError(f"volume {mount.volume}: bare mode shares folders with image host only")
+        source, target = place.folder / "volumes" / mount.volume, _inside(root, mount.target)
+        if not source.is_dir():
+            raise NotImplementedError(
+                f"volume {mount.volume}: in bare mode one running container at a time has it"
+            )
+        if not target.parent.resolve().is_relative_to(root.resolve()):
+            raise PermissionError(1, f"{mount.target} leads out of the image")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(target):
+            remove(str(target))
+        source.rename(target)
+
+
+def _fill(root: Path, place: Place) -> None:
+    for folder in ("dev", "etc", "tmp", "proc"):
+        if not os.path.lexists(root / folder):
+            (root / folder).mkdir()
+    for name in ETC_FILES:
+        target = root / "etc" / name
+        if os.path.lexists(target):
+            remove(str(target))
+        shutil.copyfile(place.folder / name, target)
+    for name, (major, minor) in _DEVICES.items():
+        with contextlib.suppress(OSError):  # without CAP_MKNOD a container has no devices: a stated limit
+            os.mknod(root / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+            os.chmod(root / "dev" / name, 0o666)
+
+
+def _merge(layer: Path, target: Path) -> None:
+    """Add what overlayfs would show of one more layer, as a copy. Never hard links: writes would reach the layer."""
+    seen: dict[tuple[int, int], Path] = {}
+    for folder, names, files in os.walk(layer):
+        place = target / Path(folder).relative_to(layer)
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            place.unlink()
+        elif place.exists() and any(name.endswith("overlay.opaque") for name in os.listxattr(folder)):
+            shutil.rmtree(place)
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copystat(folder, place)
+        for name in (*files, *(name for name in names if os.path.islink(f"{folder}/{name}"))):
+            _copy(Path(folder, name), place / name, seen)
+
+
+def _copy(source: Path, copy: Path, seen: dict[tuple[int, int], Path]) -> None:
+    if os.path.lexists(copy):
+        remove(str(copy))
+    status = source.lstat()
+    if stat.S_ISCHR(status.st_mode):
+        return  # a whiteout
+    key = (status.st_dev, status.st_ino)
+    if key in seen:
+        os.link(seen[key], copy, follow_symlinks=False)
+        return
+    seen[key] = copy
+    shutil.copy2(source, copy, follow_symlinks=False)
+    if os.geteuid() == 0:
+        os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)
+        if not stat.S_ISLNK(status.st_mode):
+            os.chmod(copy, stat.S_IMODE(status.st_mode))  # chown cleared setuid

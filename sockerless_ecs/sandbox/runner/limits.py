@@ -1,0 +1,43 @@
+"""What each mode cannot do, one sentence each."""
+
+from __future__ import annotations
+
+from sockerless_ecs.sandbox.runner import kernel
+from sockerless_ecs.sandbox.runner.cgroups import Memory
+from sockerless_ecs.sandbox.runner.spec import Mode
+
+_ALWAYS = (
+    "Nothing leads out of a task's network but the sandbox's own services.",
+    "CPU and ephemeral storage are not limited.",
+)
+_ROOTLESS = (
+    "Every container runs as uid 0 of a user namespace with one id: other users do not exist.",
+    "The machine reaches only the container ports that the task names, and those below 1024 only if it may bind them.",
+)
+_BARE = (
+    "Containers are plain processes: they see each other, the machine's processes and its network.",
+    "Image host is the machine itself, unprotected: volumes are reached by their real paths.",
+    "A port is shared by all tasks unless the program binds its task's own address.",
+    "Read-only roots and read-only volumes are writable.",
+    "If the process that watches over the sandbox is itself killed with SIGKILL, what containers forked may survive.",
+)
+_CHROOT = (
+    "Roots are copies of the image, without /proc; a volume belongs to one running container at a time.",
+    "Shared folders reach image host only.",
+)
+_NO_CHROOT = ("Images other than host run only if they are static programs, and see the machine's files.",)
+_NO_SETUID = ("Every container runs as the sandbox's own user: other users do not exist.",)
+
+
+def limits_of(mode: Mode, memory: Memory) -> list[str]:
+    """The limits of a mode on this machine."""
+    found = list(_ALWAYS) if mode is not Mode.BARE else [_ALWAYS[1]]
+    if not memory:
+        found.append(f"Memory is not limited: {memory.reason}.")
+    if mode is Mode.ROOTLESS:
+        found += _ROOTLESS
+    if mode is Mode.BARE:
+        found += _BARE
+        found += _CHROOT if kernel.has_capability(kernel.CAP_SYS_CHROOT) else _NO_CHROOT
+        found += () if kernel.has_capability(kernel.CAP_SETUID) else _NO_SETUID
+    return found
