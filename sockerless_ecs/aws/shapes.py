@@ -13,6 +13,7 @@ from sockerless_ecs.model.taskdef import (
     AGENT_PATH,
     AGENT_VOLUME,
     INIT_CONTAINER,
+    LAUNCH_VARIABLE,
     LOG_STREAM_PREFIX,
     MAIN_CONTAINER,
     STOP_TIMEOUT_SECONDS,
@@ -89,6 +90,7 @@ def snapshot(task: Mapping[str, Any]) -> TaskSnapshot:
         desired_status=task.get("desiredStatus", ""),
         address=_address(task),
         started_by=task.get("startedBy", ""),
+        launch=_launch(task),
         definition_arn=task.get("taskDefinitionArn", ""),
         stop_code=task.get("stopCode", ""),
         stopped_reason=task.get("stoppedReason", ""),
@@ -165,6 +167,14 @@ def _address(task: Mapping[str, Any]) -> str | None:
             if detail.get("name") == "privateIPv4Address" and detail.get("value"):
                 return str(detail["value"])
     return None
+
+
+def _launch(task: Mapping[str, Any]) -> str:
+    for override in task.get("overrides", {}).get("containerOverrides", ()):
+        for variable in override.get("environment", ()):
+            if variable.get("name") == LAUNCH_VARIABLE:
+                return str(variable.get("value", ""))
+    return ""
 
 
 def _nanoseconds(moment: datetime | None) -> int:
