@@ -35,7 +35,8 @@ class RegistryClient:
     """Asks registries what images are.
 
     `mirrors` maps a registry's name to the URL that stands in for it, always and alone, and is trusted with
-    that registry's credentials. `insecure` registries, and all on loopback, speak plain HTTP. `credentials` is asked when a registry wants a login and the caller gave none.
+    that registry's credentials. `insecure` registries, and all on loopback, speak plain HTTP.
+    `credentials` is asked when a registry wants a login and the caller gave none.
     """
 
     def __init__(

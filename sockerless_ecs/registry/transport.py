@@ -155,13 +155,13 @@ class Transport:
 
 
 class _Token(msgspec.Struct):
-    token: str = ""
-    access_token: str = ""
-    expires_in: float = 0.0
+    token: str | None = None
+    access_token: str | None = None
+    expires_in: float | None = None
 
     @property
     def text(self) -> str:
-        return self.token or self.access_token
+        return self.token or self.access_token or ""
 
 
 def _settled(answer: Answer, registry: str) -> Answer:
