@@ -1,0 +1,77 @@
+"""What single keys cannot know: values that contradict each other, and paths that cannot be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sockerless_ecs.config_layers import Fault
+from sockerless_ecs.config_schema import ListenSettings, Settings, keys
+from sockerless_ecs.errors import Misconfigured
+from sockerless_ecs.model.sizing import SIZES
+
+_UNITS_PER_CPU = 1024
+
+
+def contradictions(settings: Settings) -> Iterator[Fault]:
+    """Faults in how keys go together."""
+    ecs = settings.ecs
+    memories = SIZES.get(round(ecs.default_cpu * _UNITS_PER_CPU), ())
+    if ecs.default_memory_mib not in memories:
+        sizes = "; ".join(
+            f"{units / _UNITS_PER_CPU:g}: {some[0]} to {some[-1]}" for units, some in SIZES.items()
+        )
+        yield Fault(
+            f"ecs.default_cpu and ecs.default_memory_mib: Fargate has no size of {ecs.default_cpu:g} vCPU "
+            f"with {ecs.default_memory_mib} MiB (vCPU: MiB that it has: {sizes})",
+            keys()["ecs.default_memory_mib"],
+        )
+    yield from _listening(settings.listen)
+
+
+def check_paths(settings: Settings) -> None:
+    """Whether this user can use the configured paths; raises one `Misconfigured` naming every key."""
+    listen = settings.listen
+    faults: list[str] = []
+    if listen.socket and (reason := _cannot_write_in(Path(listen.socket).parent)):
+        faults.append(f"listen.socket = {listen.socket}: {reason}{keys()['listen.socket'].ways}")
+    if settings.store.backend == "sqlite":
+        path = Path(settings.store.path)
+        folder = next((one for one in path.parents if one.exists()), path.parent)
+        if reason := _cannot_write_in(folder) or _is_folder(path):
+            faults.append(f"store.path = {path}: {reason}{keys()['store.path'].ways}")
+    for name in ("tls_certificate", "tls_key", "tls_client_ca"):
+        file = getattr(listen, name)
+        if file and not os.access(file, os.R_OK):
+            faults.append(f"listen.{name} = {file}: cannot be read{keys()[f'listen.{name}'].ways}")
+    if faults:
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise Misconfigured(f"these paths cannot be used by user {os.geteuid()}:\n{listed}")
+
+
+def _listening(listen: ListenSettings) -> Iterator[Fault]:
+    if not listen.socket and not listen.tcp:
+        yield Fault("listen.socket and listen.tcp are both empty: nobody could reach the daemon")
+    if bool(listen.tls_certificate) != bool(listen.tls_key):
+        missing = "tls_key" if listen.tls_certificate else "tls_certificate"
+        yield Fault("listen.tls_certificate and listen.tls_key go together", keys()[f"listen.{missing}"])
+    if listen.tls_client_ca and not listen.tls_certificate:
+        yield Fault("listen.tls_client_ca needs a certificate", keys()["listen.tls_certificate"])
+    if listen.open_to_others and not listen.insecure:
+        yield Fault(
+            f"listen.tcp = {listen.tcp} can be reached from other machines, and whoever reaches it can run "
+            "containers with the configured roles: set listen.tls_certificate, listen.tls_key and "
+            "listen.tls_client_ca, or listen on a loopback address, or set listen.insecure",
+            keys()["listen.insecure"],
+        )
+
+
+def _cannot_write_in(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission to write in {folder}"
+
+
+def _is_folder(path: Path) -> str:
+    return f"{path} is a folder" if path.is_dir() else ""
