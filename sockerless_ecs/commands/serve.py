@@ -1,0 +1,30 @@
+"""Run the daemon until SIGTERM or SIGINT; a second signal ends it at once.
+
+Every key of the configuration has a flag here and an environment variable; the file is `--config`, else
+$SOCKERLESS_CONFIG, else /etc/sockerless/sockerless-backend.yaml. See `config show` for what is in effect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import trio
+
+from sockerless_ecs.config import add_flags, check_paths, find_file, flags_of, load
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A flag for every key."""
+    add_flags(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Serve; 0 after a drain."""
+    settings = load(flags_of(arguments), os.environ, find_file(arguments.config, os.environ)).settings
+    check_paths(settings)
+    # What it takes to serve is slow to load: not before the configuration is known to be right.
+    from sockerless_ecs.daemon import serve  # noqa: PLC0415
+
+    trio.run(serve, settings)
+    return 0
