@@ -25,7 +25,7 @@ def contradictions(settings: Settings) -> Iterator[Fault]:
         yield Fault(
             f"ecs.default_cpu and ecs.default_memory_mib: Fargate has no size of {ecs.default_cpu:g} vCPU "
             f"with {ecs.default_memory_mib} MiB (vCPU: MiB that it has: {sizes})",
-            keys()["ecs.default_memory_mib"],
+            keys()["ecs.default_memory_mib" if memories else "ecs.default_cpu"],
         )
     yield from _listening(settings.listen)
 

@@ -47,12 +47,14 @@ _RETENTIONS = frozenset(
 _LAST_PORT = 65535
 
 
-def matching(pattern: str, description: str) -> Rule:
-    """Text that is empty (not set) or matches as a whole."""
+def matching(pattern: str, description: str, *, may_be_empty: bool = True) -> Rule:
+    """Text that matches as a whole, or is empty (not set) where that is allowed."""
     compiled = re.compile(pattern)
 
     def rule(value: str) -> str | None:
-        return None if not value or compiled.fullmatch(value) else f"{value!r} is not {description}"
+        if not value and may_be_empty:
+            return None
+        return None if compiled.fullmatch(value) else f"{value!r} is not {description}"
 
     return rule
 

@@ -77,7 +77,7 @@ class EcsSettings:
     log_group: str = _key(
         "/sockerless/containers",
         "CloudWatch Logs group of the containers; made if missing",
-        rule=rules.matching(r"[A-Za-z0-9_./#-]{1,512}", "a log group's name"),
+        rule=rules.matching(r"[A-Za-z0-9_./#-]{1,512}", "a log group's name", may_be_empty=False),
     )
     log_retention_days: int = _key(
         30, "retention of a log group that the daemon makes; 0 = for ever", rule=rules.retention
@@ -95,7 +95,9 @@ class EcsSettings:
     platform_version: str = _key(
         "LATEST",
         "Fargate platform version",
-        rule=rules.matching(r"LATEST|[0-9]+\.[0-9]+\.[0-9]+", "LATEST or a version such as 1.4.0"),
+        rule=rules.matching(
+            r"LATEST|[0-9]+\.[0-9]+\.[0-9]+", "LATEST or a version such as 1.4.0", may_be_empty=False
+        ),
     )
     tags: Mapping[str, str] = _key({}, "tags of every AWS object the daemon makes", rule=rules.tags)
     endpoint_url: str = _key("", "an AWS-compatible endpoint in place of AWS itself", rule=rules.url)
@@ -107,7 +109,9 @@ class ListenSettings:
 
     socket: str = _key("/var/run/sockerless-backend.sock", "path of the Unix socket; empty = none")
     mode: str = _key(
-        "0660", "permissions of the socket, octal", rule=rules.matching(r"0?[0-7]{3}", 'octal such as "0660"')
+        "0660",
+        "permissions of the socket, octal",
+        rule=rules.matching(r"0?[0-7]{3}", 'octal such as "0660"', may_be_empty=False),
     )
     group: str = _key("", "group of the socket, by name or number; empty = the daemon's")
     tcp: str = _key("", "HOST:PORT to listen on as well; empty = none", rule=rules.host_port)
@@ -145,7 +149,11 @@ class StoreSettings:
     """Where the daemon keeps its state."""
 
     backend: Literal["sqlite", "memory"] = _key("sqlite", "memory forgets everything at exit")
-    path: str = _key("/var/lib/sockerless/state.db", "the database; the daemon's identity is kept beside it")
+    path: str = _key(
+        "/var/lib/sockerless/state.db",
+        "the database; the daemon's identity is kept beside it",
+        rule=rules.matching(r".+", "a path", may_be_empty=False),
+    )
 
     @property
     def where(self) -> Path | Literal["memory"]:
@@ -176,7 +184,7 @@ class AgentSettings:
     repository: str = _key(
         "sockerless-agent",
         "ECR repository of the agent's image",
-        rule=rules.matching(_REPOSITORY, "the name of an ECR repository"),
+        rule=rules.matching(_REPOSITORY, "the name of an ECR repository", may_be_empty=False),
     )
 
 
