@@ -123,10 +123,11 @@ class Connection(TCPServer):
         await self.protocol.handle(Closed())
 
     async def _close(self) -> None:
+        stream: Any = self.stream
         try:
             with trio.move_on_after(_GOODBYE_SECONDS):
-                if isinstance(self.stream, trio.SocketStream):
-                    await self.stream.send_eof()
+                if isinstance(stream, trio.abc.HalfCloseableStream):
+                    await stream.send_eof()
                 while self._cut_short and await self.stream.receive_some(1 << 16):
                     pass  # a reset for unread bytes could overtake the answer
                 await self.stream.aclose()

@@ -118,7 +118,7 @@ class _Log:
 
     async def exception(self, message: str, *args: object, **_: object) -> None:
         """What the application did not catch."""
-        log.error("application failed", exc_info=True, detail=message % args if args else message)
+        log.error("application failed", exc_info=sys.exception(), detail=message % args if args else message)
 
     async def warning(self, message: str, *args: object, **_: object) -> None:
         """What Hypercorn finds odd."""

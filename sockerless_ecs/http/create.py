@@ -1,0 +1,267 @@
+"""A container create as it comes from the wire: judged field by field, then a model value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sockerless_ecs.errors import InvalidParameter, SockerlessError, Unimplemented
+from sockerless_ecs.http.create_fields import (
+    CONFIG,
+    ENDPOINT,
+    FARGATE_CAPABILITIES,
+    HOST_CONFIG,
+    Rule,
+    Verdict,
+)
+from sockerless_ecs.http.shapes.create import (
+    CreateBody,
+    HealthcheckBody,
+    HostConfigBody,
+    LogConfigBody,
+    NetworkingBody,
+    StringMap,
+)
+from sockerless_ecs.model.container import (
+    ContainerConfig,
+    CreateRequest,
+    Healthcheck,
+    HostConfig,
+    RestartPolicy,
+    Ulimit,
+)
+
+_DEFAULT_NETWORKS = frozenset({"", "default", "bridge"})
+_KEPT_LOGS = frozenset({"", "json-file", "local", "journald", "awslogs"})
+_CPU_PERIOD_US = 100_000
+_NO_RESTRICTIONS = frozenset({"label=disable", "apparmor=unconfined", "systempaths=unconfined"})
+"""Security options that lift what Fargate does not impose."""
+_NO_NEW_PRIVILEGES = {
+    "no-new-privileges": True,
+    "no-new-privileges=true": True,
+    "no-new-privileges=false": False,
+}
+
+
+def create_request(body: CreateBody, *, name: str | None, platform: str | None) -> CreateRequest:
+    """The model's create.
+
+    Raises InvalidParameter for what Fargate can never do and Unimplemented for what is not built,
+    naming the field; what has no effect becomes a warning.
+    """
+    if not body.image:
+        raise InvalidParameter("Image: no image specified")
+    judge = _Judge()
+    judge.fields(body, CONFIG, "")
+    host = body.host_config or HostConfigBody()
+    judge.fields(host, HOST_CONFIG, "HostConfig.")
+    _judge_endpoints(judge, body.networking_config, host.network_mode or "")
+    config, host_config = _config(body, judge), _host_config(host, judge)
+    judge.decide()
+    return CreateRequest(
+        name=name or None,
+        config=config,
+        host=host_config,
+        platform=platform or None,
+        warnings=tuple(judge.warnings),
+    )
+
+
+class _Judge:
+    """Collects what is wrong, so that what can never be is told before what is only not built."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self._never: list[SockerlessError] = []
+        self._later: list[SockerlessError] = []
+
+    def fields(self, body: msgspec.Struct, rules: Mapping[str, Rule], prefix: str) -> None:
+        """Judge every field of a struct that asks for something."""
+        for declared in msgspec.structs.fields(body):
+            value, rule = getattr(body, declared.name), rules[declared.name]
+            if value and not rule.default(value):
+                self.apply(rule, f"{prefix}{declared.encode_name}")
+
+    def apply(self, rule: Rule, field: str) -> None:
+        """Do what the rule says with a field that was asked for."""
+        match rule.verdict:
+            case Verdict.NEVER:
+                self.never(field, rule.advice)
+            case Verdict.LATER:
+                self.later(field)
+            case Verdict.WARNED:
+                self.warnings.append(f"{field} has no effect: {rule.advice}")
+
+    def never(self, field: str, advice: str) -> None:
+        """A field that Fargate can never honour."""
+        self._never.append(InvalidParameter(f"{field} is not possible on Fargate: {advice}"))
+
+    def later(self, field: str) -> None:
+        """A field that is not honoured yet."""
+        self._later.append(Unimplemented(f"create container: {field} is not implemented yet"))
+
+    def decide(self) -> None:
+        """Raise the first thing that is wrong."""
+        for error in self._never + self._later:
+            raise error
+
+
+def _judge_endpoints(judge: _Judge, networking: NetworkingBody | None, mode: str) -> None:
+    endpoints = (networking.endpoints_config if networking else None) or {}
+    for network, endpoint in endpoints.items():
+        field = f"NetworkingConfig.EndpointsConfig[{network}]"
+        if network not in _DEFAULT_NETWORKS and network != mode:  # the mode has been judged
+            judge.later(field)
+        elif endpoint is not None:
+            judge.fields(endpoint, ENDPOINT, f"{field}.")
+
+
+def _config(body: CreateBody, judge: _Judge) -> ContainerConfig:
+    if body.hostname or body.domainname:
+        judge.warnings.append(
+            "Hostname is set as HOSTNAME and in /etc/hosts; uname shows the name of the Fargate task"
+        )
+    return ContainerConfig(
+        image=body.image or "",
+        hostname=body.hostname or "",
+        domainname=body.domainname or "",
+        user=body.user or "",
+        attach_stdout=bool(body.attach_stdout),
+        attach_stderr=bool(body.attach_stderr),
+        env=tuple(body.env or ()),
+        cmd=_words(body.cmd),
+        entrypoint=_words(body.entrypoint),
+        working_dir=body.working_dir or "",
+        labels=_strings(body.labels),
+        exposed_ports=_ports(body.exposed_ports or {}),
+        healthcheck=_healthcheck(body.healthcheck, judge),
+        stop_signal=body.stop_signal or "",
+        stop_timeout=body.stop_timeout,
+    )
+
+
+def _words(value: list[str] | str | None) -> tuple[str, ...] | None:
+    """Docker takes one string for a list of one; an empty one is a way to clear the image's."""
+    if value is None:
+        return None
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _strings(value: StringMap) -> dict[str, str]:
+    return {key: text or "" for key, text in (value or {}).items()}
+
+
+def _ports(exposed: Mapping[str, object]) -> tuple[str, ...]:
+    ports = []
+    for port in exposed:
+        number, _, protocol = port.partition("/")
+        if not number.isdecimal() or not 0 < int(number) < 1 << 16:
+            raise InvalidParameter(f"ExposedPorts: invalid port {port!r}")
+        ports.append(f"{number}/{protocol.lower() or 'tcp'}")
+    return tuple(ports)
+
+
+def _healthcheck(check: HealthcheckBody | None, judge: _Judge) -> Healthcheck | None:
+    if check is None or check == HealthcheckBody() or not any(msgspec.structs.astuple(check)):
+        return None
+    if check.test == ["NONE"]:
+        return Healthcheck(test=("NONE",))
+    judge.later("Healthcheck")
+    return None
+
+
+def _host_config(host: HostConfigBody, judge: _Judge) -> HostConfig:
+    _judge_capabilities(host.cap_add or [], judge)
+    _judge_logs(host.log_config, judge)
+    policy = host.restart_policy
+    if policy is not None and policy.name not in (None, "", "no"):
+        judge.later("HostConfig.RestartPolicy")
+    return HostConfig(
+        network_mode=host.network_mode or "default",
+        auto_remove=bool(host.auto_remove),
+        memory_bytes=_not_negative(host.memory, "HostConfig.Memory"),
+        nano_cpus=_nano_cpus(host),
+        cap_drop=tuple(_capability(name) for name in host.cap_drop or ()),
+        group_add=tuple(host.group_add or ()),
+        ulimits=tuple(
+            Ulimit(name=limit.name, soft=limit.soft or 0, hard=limit.hard or 0)
+            for limit in host.ulimits or ()
+        ),
+        security_opt=_security_options(host.security_opt or [], judge),
+        extra_hosts=_extra_hosts(host.extra_hosts or []),
+        readonly_rootfs=bool(host.readonly_rootfs),
+        init=host.init,
+        restart_policy=RestartPolicy(),
+    )
+
+
+def _not_negative(value: int | None, field: str) -> int:
+    if value is not None and value < 0:
+        raise InvalidParameter(f"{field}: {value} is negative")
+    return value or 0
+
+
+def _nano_cpus(host: HostConfigBody) -> int:
+    nano = _not_negative(host.nano_cpus, "HostConfig.NanoCpus")
+    period = _not_negative(host.cpu_period, "HostConfig.CpuPeriod")
+    quota = max(host.cpu_quota or 0, 0)  # a negative one is no limit
+    if nano and (period or quota):
+        raise InvalidParameter("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.")
+    return nano or quota * 1_000_000_000 // (period or _CPU_PERIOD_US)
+
+
+def _capability(name: str) -> str:
+    return name.upper().removeprefix("CAP_")
+
+
+def _judge_capabilities(names: list[str], judge: _Judge) -> None:
+    for name in names:
+        match _capability(name):
+            case "SYS_PTRACE":
+                judge.later("HostConfig.CapAdd SYS_PTRACE")
+            case capability if capability not in FARGATE_CAPABILITIES:
+                judge.never(f"HostConfig.CapAdd {name}", "no task gets more than Fargate's own capabilities")
+
+
+def _judge_logs(logs: LogConfigBody | None, judge: _Judge) -> None:
+    kind = (logs.type if logs else None) or ""
+    if kind == "none":
+        judge.warnings.append("HostConfig.LogConfig none has no effect: logs are kept in CloudWatch Logs")
+    elif kind not in _KEPT_LOGS:
+        judge.never(f"HostConfig.LogConfig {kind}", "logs are kept in CloudWatch Logs; leave it out")
+
+
+def _security_options(options: list[str], judge: _Judge) -> tuple[str, ...]:
+    honoured = []
+    for option in options:
+        plain = option.replace(":", "=", 1)
+        if plain in _NO_NEW_PRIVILEGES:
+            honoured += ["no-new-privileges"] if _NO_NEW_PRIVILEGES[plain] else []
+        elif plain not in _NO_RESTRICTIONS:
+            judge.never(f"HostConfig.SecurityOpt {option}", "Fargate's own profile applies; leave it out")
+    return tuple(honoured)
+
+
+def _extra_hosts(hosts: list[str]) -> tuple[str, ...]:
+    for entry in hosts:
+        name, separator, address = entry.partition("=") if "=" in entry else entry.partition(":")
+        if not (name and separator and address):
+            raise InvalidParameter(f"HostConfig.ExtraHosts: bad format for {entry!r}: name:address is wanted")
+    return tuple(hosts)
+
+
+def unknown_fields(raw: bytes) -> list[str]:
+    """Warnings of what no field is called: Docker ignores it without a word, we with one."""
+    top = msgspec.json.decode(raw.strip() or b"{}", type=dict[str, msgspec.Raw])
+    warnings = _unknown(top, CreateBody, "")
+    if (host := top.get("HostConfig", b"null")) != b"null":
+        warnings += _unknown(
+            msgspec.json.decode(host, type=dict[str, msgspec.Raw]), HostConfigBody, "HostConfig."
+        )
+    return warnings
+
+
+def _unknown(given: Mapping[str, object], shape: type[msgspec.Struct], prefix: str) -> list[str]:
+    known = {declared.encode_name for declared in msgspec.structs.fields(shape)}
+    return [f"{prefix}{key} is not a field of a container: ignored" for key in given if key not in known]

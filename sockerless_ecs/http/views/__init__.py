@@ -1,0 +1,1 @@
+"""Model values into what Docker shows of them."""
