@@ -146,7 +146,7 @@ def _logs(definition: TaskDefinition) -> dict[str, Any]:
         "awslogs-group": definition.log_group,
         "awslogs-region": definition.region,
         "awslogs-stream-prefix": LOG_STREAM_PREFIX,
-        "mode": "blocking",  # the driver's own default drops lines when it falls behind
+        "mode": definition.log_mode,
     }
     return {"logDriver": "awslogs", "options": options}
 

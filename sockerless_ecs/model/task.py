@@ -28,6 +28,8 @@ class TaskSnapshot:
     desired_status: str
     address: str | None = None
     started_by: str = ""
+    launch: str = ""
+    """The client token of the RunTask that made it, read back from the main container's override."""
     definition_arn: str = ""
     stop_code: str = ""
     stopped_reason: str = ""

@@ -18,6 +18,9 @@ AGENT_PATH = f"{AGENT_FOLDER}/agent"
 STOP_TIMEOUT_SECONDS = 120
 """The longest that Fargate allows between SIGTERM and SIGKILL; shorter ones are the agent's business."""
 LOG_STREAM_PREFIX = "sockerless"
+TOKEN_VARIABLE = "SOCKERLESS_AGENT_TOKEN"
+LAUNCH_VARIABLE = "SOCKERLESS_LAUNCH"
+"""Carries the client token in the override, so that a task can be matched to the request that made it."""
 _BASE_CPU_UNITS, _BASE_MEMORY_MIB = 256, 512
 
 
@@ -32,6 +35,8 @@ class TaskDefinition:
     execution_role_arn: str
     task_role_arn: str
     log_group: str
+    log_mode: str
+    """`blocking`, or `non-blocking`: drop lines rather than hold the agent's copy up."""
     region: str
     client_key_sha256: str
     """The only public key whose owner the agent obeys."""

@@ -1,0 +1,180 @@
+"""One process, one root nursery: start-up, signals and the drain."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+import trio
+
+from sockerless_ecs import aws
+from sockerless_ecs.config import Settings
+from sockerless_ecs.http.internal import internal_app
+from sockerless_ecs.http.listeners import mutual_tls, tcp_listeners, unix_listener
+from sockerless_ecs.http.server import LongLived
+from sockerless_ecs.http.server import serve as serve_http
+from sockerless_ecs.registry import Login, RegistryClient
+from sockerless_ecs.rooms import Rooms
+from sockerless_ecs.services.ledger import Ledger
+from sockerless_ecs.store import HeldIdentity, Store, hold_identity, new_identity, open_store
+
+_LOG = structlog.get_logger(__name__)
+_IDENTITY_FILE = "identity.json"
+
+OpenStore = Callable[[Path | Literal["memory"]], Any]
+OpenEcs = Callable[[aws.Calls, str], aws.Ecs]
+
+
+async def run(
+    settings: Settings,
+    *,
+    open_state: OpenStore = open_store,
+    open_ecs: OpenEcs = aws.Ecs,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. A second signal ends the process at once.
+
+    Raises `Misconfigured` for what keeps it from starting. `open_state` and `open_ecs` are the seams where
+    a test can make the daemon die between two steps.
+    """
+    with _held_identity(settings) as held:
+        async with _stored(settings, open_state) as store:
+            calls = await aws.connect(settings.ecs.region, settings.ecs.endpoint_url or None)
+            async with _registry(settings, calls) as registry:
+                ledger = Ledger(store, await store.load())
+
+                def build(services: trio.Nursery, jobs: trio.Nursery) -> Rooms:
+                    return Rooms(
+                        settings=settings,
+                        identity=held.identity,
+                        ledger=ledger,
+                        calls=calls,
+                        registry=registry,
+                        ecs=open_ecs(calls, settings.ecs.cluster),
+                        services=services,
+                        jobs=jobs,
+                    )
+
+                await _serve(settings, build, task_status)
+            calls.close()
+
+
+async def _serve(
+    settings: Settings,
+    build: Callable[[trio.Nursery, trio.Nursery], Rooms],
+    task_status: trio.TaskStatus[None],
+) -> None:
+    stop = trio.Event()
+    async with trio.open_nursery() as services:
+        await services.start(_stop_on_signal, stop)
+        async with trio.open_nursery() as jobs:
+            rooms = build(services, jobs)
+            await rooms.start(services)
+            long_lived = LongLived()
+            listeners = await _listeners(settings)
+            async with trio.open_nursery() as http:
+                app = internal_app(rooms.engine, long_lived)
+                await http.start(_serve_http, app, listeners, stop, long_lived, settings)
+                _LOG.info(
+                    "serving",
+                    socket=settings.listen.socket,
+                    tcp=settings.listen.tcp,
+                    pid=os.getpid(),
+                )
+                task_status.started()
+            # No request is left: only what was begun remains.
+            rooms.launcher.draining = True
+            jobs.cancel_scope.deadline = trio.current_time() + settings.shutdown.grace_seconds
+            if settings.shutdown.containers == "stop":
+                await rooms.stop_containers()
+        services.cancel_scope.cancel()
+    await rooms.hang_up()
+    _LOG.info("stopped")
+
+
+async def _serve_http(
+    app: Any,
+    listeners: Sequence[trio.abc.Listener[Any]],
+    stop: trio.Event,
+    long_lived: LongLived,
+    settings: Settings,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    await serve_http(
+        app,
+        listeners,
+        shutdown=stop.wait,
+        long_lived=long_lived,
+        grace_seconds=settings.shutdown.grace_seconds,
+        task_status=task_status,
+    )
+
+
+async def _listeners(settings: Settings) -> Sequence[trio.abc.Listener[Any]]:
+    listen = settings.listen
+    found: list[trio.abc.Listener[Any]] = []
+    if listen.socket:
+        found.append(unix_listener(listen.socket, mode=int(listen.mode, 8), group=listen.group or None))
+    if listen.tcp:
+        tls = None
+        if listen.tls_certificate:
+            tls = mutual_tls(Path(listen.tls_certificate), Path(listen.tls_key), Path(listen.tls_client_ca))
+        elif listen.insecure:
+            _LOG.warning("insecure_tcp", tcp=listen.tcp, advice="anyone who reaches it can run containers")
+        host, _, port = listen.tcp.rpartition(":")
+        found += await tcp_listeners(host, int(port), tls)
+    return found
+
+
+def _held_identity(settings: Settings) -> HeldIdentity:
+    if settings.store.backend == "memory":
+        return HeldIdentity(new_identity(), None)
+    return hold_identity(Path(settings.store.path).with_name(_IDENTITY_FILE))
+
+
+@asynccontextmanager
+async def _stored(settings: Settings, open_state: OpenStore) -> AsyncIterator[Store]:
+    where: Path | Literal["memory"] = "memory"
+    if settings.store.backend == "sqlite":
+        where = Path(settings.store.path)
+    store = await open_state(where)
+    try:
+        yield store
+    finally:
+        with trio.CancelScope(shield=True):
+            await store.aclose()
+
+
+@asynccontextmanager
+async def _registry(settings: Settings, calls: aws.Calls) -> AsyncIterator[RegistryClient]:
+    ecr = aws.Ecr(calls)
+
+    async def credentials(registry: str) -> Login | None:
+        """ECR's own login for ECR; other registries' come with the images."""
+        if ".dkr.ecr." not in registry:
+            return None
+        login = await ecr.authorization()
+        return Login(username=login.username, password=login.password)
+
+    async with RegistryClient(
+        settings.images.mirrors, settings.images.insecure_registries, credentials
+    ) as client:
+        yield client
+
+
+async def _stop_on_signal(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            if stop.is_set():
+                os._exit(1)  # "now": nothing that still waits can hold it
+            _LOG.info("draining", signal=signal.Signals(number).name)
+            stop.set()

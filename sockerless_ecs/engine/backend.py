@@ -1,0 +1,28 @@
+"""The engine as a whole: the contract, fulfilled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sockerless_ecs import capabilities
+from sockerless_ecs.engine.containers import EngineContainers
+from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.system import EngineSystem
+from sockerless_ecs.engine.unbuilt import UnbuiltExecs, UnbuiltNetworks, UnbuiltVolumes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One noun each; what is not built says so."""
+
+    containers: EngineContainers
+    images: EngineImages
+    system: EngineSystem
+    execs: UnbuiltExecs = field(default_factory=UnbuiltExecs)
+    networks: UnbuiltNetworks = field(default_factory=UnbuiltNetworks)
+    volumes: UnbuiltVolumes = field(default_factory=UnbuiltVolumes)
+
+    def capabilities(self) -> Mapping[str, object]:
+        """What this backend can do."""
+        return capabilities.capabilities()

@@ -1,0 +1,109 @@
+"""Creating a container: everything is checked before anything is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import trio
+
+from sockerless_ecs.engine import naming
+from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.merging import merged
+from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.model import signals, sizing
+from sockerless_ecs.model.container import Container, CreateRequest, new_container_id
+from sockerless_ecs.model.image import Image
+from sockerless_ecs.services.definitions import Definitions
+from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.ledger import Ledger, Live, now_ns
+from sockerless_ecs.services.supervisor import attributes
+from sockerless_ecs.store.contract import Put
+
+
+class Creator:
+    """Makes records; no task yet."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        images: EngineImages,
+        definitions: Definitions,
+        bus: EventBus,
+        default_cpu_units: int,
+        default_memory_mib: int,
+    ) -> None:
+        self._ledger = ledger
+        self._images = images
+        self._definitions = definitions
+        self._bus = bus
+        self._default_cpu_units = default_cpu_units
+        self._default_memory_mib = default_memory_mib
+
+    async def create(self, request: CreateRequest) -> Container:
+        """A new container, persisted. Cancelled or failed, it leaves neither a record nor a taken name."""
+        container_id = new_container_id()
+        name = naming.checked(request.name) if request.name else naming.invented()
+        image = self._images.find(request.config.image)
+        _check_platform(request, image)
+        config = merged(request.config, image.config, container_id)
+        if config.stop_signal:
+            signals.parse(config.stop_signal)
+        sizing.size(
+            request.host.nano_cpus,
+            request.host.memory_bytes,
+            default_cpu_units=self._default_cpu_units,
+            default_memory_mib=self._default_memory_mib,
+            labels=config.labels,
+        )
+        self._ledger.reserve(name, container_id)
+        try:
+            pull = self._images.pull_reference(image)
+            record = Container(
+                id=container_id,
+                name=name,
+                created_ns=now_ns(),
+                config=config,
+                host=request.host,
+                image_id=image.id,
+                image_digest=image.manifest_digest,
+                image_pull=pull,
+                architecture=image.architecture,
+                task_definition_arn=await self._definitions.ensure(
+                    pull, image.architecture, readonly_root=request.host.readonly_rootfs
+                ),
+            )
+            with trio.CancelScope(shield=True):  # what the store has, memory has
+                await self._ledger.save(Put(record))
+        except BaseException:
+            self._ledger.release(name, container_id)
+            raise
+        self._ledger.add(record)
+        self._bus.emit("container", "create", record.id, attributes(record))
+        return record
+
+    async def rename(self, live: Live, name: str) -> None:
+        """Give a container another name; Conflict when it is taken."""
+        if not name:
+            raise InvalidParameter("Neither old nor new names may be empty")
+        wanted, old = naming.checked(name), live.record.name
+        if wanted == old:
+            raise InvalidParameter("Renaming a container with the same name as its current name")
+        self._ledger.reserve(wanted, live.id)
+        try:
+            with trio.CancelScope(shield=True):
+                await self._ledger.save(Put(replace(live.record, name=wanted)))
+        except BaseException:
+            self._ledger.release(wanted, live.id)
+            raise
+        live.become(name=wanted)
+        self._ledger.release(old, live.id)
+        self._bus.emit("container", "rename", live.id, {**attributes(live.record), "oldName": f"/{old}"})
+
+
+def _check_platform(request: CreateRequest, image: Image) -> None:
+    if request.platform and request.platform.split("/")[1:2] not in ([], [image.architecture]):
+        raise InvalidParameter(
+            f"image {request.config.image} was pulled for linux/{image.architecture}, not for "
+            f"{request.platform}: pull it with that platform first"
+        )

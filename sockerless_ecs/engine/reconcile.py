@@ -1,0 +1,90 @@
+"""After a restart: every container is taken up where the daemon before us left it."""
+
+from __future__ import annotations
+
+import structlog
+import trio
+
+from sockerless_ecs.errors import SockerlessError
+from sockerless_ecs.model.container import Task, TaskArn
+from sockerless_ecs.model.lifecycle import State
+from sockerless_ecs.model.task import TaskSnapshot
+from sockerless_ecs.services.janitor import Janitor
+from sockerless_ecs.services.launcher import Launcher
+from sockerless_ecs.services.ledger import Ledger, Live, now_ns
+from sockerless_ecs.services.remover import Remover
+from sockerless_ecs.services.supervisor import Supervisor
+
+_LOG = structlog.get_logger(__name__)
+_TOKEN_SECONDS = 600
+"""How long a client token is young enough for its RunTask to be repeated."""
+_AGAIN_SECONDS = 2.0
+
+
+class Reconciler:
+    """Runs once, after the store was read."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        launcher: Launcher,
+        supervisor: Supervisor,
+        remover: Remover,
+        janitor: Janitor,
+    ) -> None:
+        self._ledger = ledger
+        self._launcher = launcher
+        self._supervisor = supervisor
+        self._remover = remover
+        self._janitor = janitor
+
+    async def run(self) -> None:
+        """Take up what needs nothing from AWS at once; then the starts whose RunTask is in doubt."""
+        doubtful = []
+        for live in self._ledger:
+            record = live.record
+            match record.state:
+                case State.STARTING if record.task is not None and record.task.arn is None:
+                    doubtful.append(live)
+                case State.STARTING:
+                    self._launcher.resume(live)
+                case State.RUNNING | State.PAUSED:
+                    self._supervisor.follow(live)
+                case State.EXITED | State.DEAD if record.task is not None and record.task.arn is not None:
+                    self._supervisor.follow(live)
+                case State.EXITED | State.DEAD if record.host.auto_remove:
+                    await self._remover.remove(live)
+        _LOG.info("reconciled", containers=len(list(self._ledger)), in_doubt=len(doubtful))
+        if doubtful:
+            await self._settle(doubtful)
+
+    async def _settle(self, doubtful: list[Live]) -> None:
+        """Match tasks that exist to requests that were persisted; repeat only what is young and unmatched."""
+        tasks = await self._tasks()
+        for live in doubtful:
+            task = live.record.task
+            if task is None or live.record.state is not State.STARTING:
+                continue
+            found = tasks.get(task.request.client_token)
+            if found is not None:
+                await self._launcher.adopt(live, task, TaskArn(found.arn))
+            elif not _young(task):
+                # Whatever it made has ended by itself: an agent that nobody speaks to does not stay.
+                live.become(task=None)
+            self._launcher.resume(live)
+
+    async def _tasks(self) -> dict[str, TaskSnapshot]:
+        """Every task of this instance, running or stopped, by the launch that made it."""
+        while True:
+            try:
+                found = [*await self._janitor.owned(), *await self._janitor.owned(stopped=True)]
+            except SockerlessError as error:
+                _LOG.warning("reconcile_waits", error=str(error), aws_request_ids=error.request_ids)
+                await trio.sleep(_AGAIN_SECONDS)
+                continue
+            return {snapshot.launch: snapshot for snapshot in found if snapshot.launch}
+
+
+def _young(task: Task) -> bool:
+    return now_ns() - task.requested_ns < _TOKEN_SECONDS * 1_000_000_000

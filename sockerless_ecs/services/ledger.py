@@ -1,0 +1,150 @@
+"""The daemon's memory of every record, written through to the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+import trio
+from trio_util import AsyncValue
+
+from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, StoreUnusable
+from sockerless_ecs.model import lifecycle
+from sockerless_ecs.model.cleanup import CleanupJob
+from sockerless_ecs.model.container import Container, ContainerId, ExitStatus, Run, RunId
+from sockerless_ecs.model.image import Image
+from sockerless_ecs.store.contract import Delete, Put, Snapshot, Store
+
+_LOG = structlog.get_logger(__name__)
+_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What waiters watch: a level, so that nobody can come too late for an edge."""
+
+    starts: int = 0
+    exits: int = 0
+    status: ExitStatus = field(default_factory=lambda: ExitStatus(code=0))
+    removed: bool = False
+
+
+class Live:
+    """One container in memory: its record, its agent, and the level that waiters watch."""
+
+    def __init__(self, record: Container) -> None:
+        self.record = record
+        self.moment = AsyncValue(Moment(status=ExitStatus(code=record.exit_code)))
+        self.agent: AgentClient | None = None
+
+    @property
+    def id(self) -> ContainerId:
+        """The container's id."""
+        return self.record.id
+
+    def become(self, event: lifecycle.Event | None = None, **changes: Any) -> Container:
+        """Change the record, at once and only in memory; raises `Conflict` for what cannot happen."""
+        if event is not None:
+            changes["state"] = lifecycle.after(self.record.state, event)
+        self.record = replace(self.record, **changes)
+        return self.record
+
+    def announce_start(self) -> None:
+        """Resolve the waits for a start."""
+        self.moment.value = replace(self.moment.value, starts=self.moment.value.starts + 1)
+
+    def announce_exit(self, status: ExitStatus) -> None:
+        """Resolve the waits for an exit; called once what ended is safe in the store."""
+        self.moment.value = replace(self.moment.value, exits=self.moment.value.exits + 1, status=status)
+
+    def announce_removal(self) -> None:
+        """Resolve every wait: nothing more will come."""
+        self.moment.value = replace(self.moment.value, removed=True)
+
+
+class Ledger:
+    """All records. Reading is from memory; what changes is saved by `save`, in one transaction."""
+
+    def __init__(self, store: Store, snapshot: Snapshot) -> None:
+        self._store = store
+        self._live = {record.id: Live(record) for record in snapshot.containers.values()}
+        self._names = {live.record.name: live.id for live in self._live.values()}
+        self.runs: dict[RunId, Run] = dict(snapshot.runs)
+        self.images: dict[str, Image] = dict(snapshot.images)
+        self.jobs: dict[str, CleanupJob] = dict(snapshot.cleanup_jobs)
+        self.definitions: dict[str, str] = {known.hash: known.arn for known in snapshot.definitions.values()}
+
+    async def save(self, *changes: Put | Delete) -> None:
+        """Make these changes durable, all or none. A cancellation does not undo what was begun."""
+        await self._store.commit(*changes)
+
+    async def insist(self, *changes: Put | Delete) -> None:
+        """Make durable what has already happened and cannot be undone; tries until the store takes it."""
+        while True:
+            try:
+                return await self.save(*changes)
+            except StoreUnusable as error:
+                _LOG.error("store_refuses", error=str(error), again_in_seconds=_AGAIN_SECONDS)
+                await trio.sleep(_AGAIN_SECONDS)
+
+    def __iter__(self) -> Iterator[Live]:
+        """Every container, in no order; safe against changes while iterating."""
+        return iter(tuple(self._live.values()))
+
+    def find(self, ref: str) -> Live:
+        """By id, name (with or without a slash) or unambiguous prefix of the id."""
+        wanted = ref.removeprefix("/")
+        if live := self._live.get(ContainerId(wanted)):
+            return live
+        if (owner := self._names.get(wanted)) and owner in self._live:
+            return self._live[owner]
+        matches = [live for key, live in self._live.items() if wanted and key.startswith(wanted)]
+        if len(matches) > 1:
+            raise InvalidParameter(f"multiple IDs found with provided prefix: {wanted}")
+        if not matches:
+            raise NotFound(f"No such container: {ref}")
+        return matches[0]
+
+    def get(self, container_id: ContainerId) -> Live | None:
+        """The container of exactly that id, while it is not removed."""
+        return self._live.get(container_id)
+
+    def reserve(self, name: str, container_id: ContainerId) -> None:
+        """Take a name; Conflict when another container has it. Given back by `release`."""
+        owner = self._names.setdefault(name, container_id)
+        if owner != container_id:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+
+    def release(self, name: str, container_id: ContainerId) -> None:
+        """Give a name back, if it is this container's."""
+        if self._names.get(name) == container_id:
+            del self._names[name]
+
+    def add(self, record: Container) -> Live:
+        """Show a new container."""
+        live = self._live[record.id] = Live(record)
+        return live
+
+    def forget(self, live: Live) -> None:
+        """Take a container and its runs out of memory."""
+        self._live.pop(live.id, None)
+        self.release(live.record.name, live.id)
+        for run in self.runs_of(live.id):
+            del self.runs[run.id]
+
+    def runs_of(self, container_id: ContainerId) -> list[Run]:
+        """A container's runs, oldest first."""
+        mine = [run for run in self.runs.values() if run.container_id == container_id]
+        return sorted(mine, key=lambda run: run.number)
+
+
+def now_ns() -> int:
+    """The time of day in nanoseconds since the epoch."""
+    return time.time_ns()

@@ -1,0 +1,75 @@
+"""Meeting the agent of a new task: an address first, then the agent behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import trio
+
+from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.errors import NotFound, Unavailable
+from sockerless_ecs.model.container import Task
+from sockerless_ecs.model.task import TaskSnapshot
+from sockerless_ecs.services.ledger import Live
+from sockerless_ecs.services.reach import reach
+from sockerless_ecs.services.requests import Place
+from sockerless_ecs.services.watcher import TaskWatcher
+
+
+class Meeting:
+    """Does not wait for ECS to say RUNNING: the agent is asked as soon as it has an address."""
+
+    def __init__(self, *, watcher: TaskWatcher, connect: Callable[[Task], AgentClient], place: Place) -> None:
+        self._watcher = watcher
+        self._connect = connect
+        self._place = place
+
+    async def meet(self, live: Live, task: Task) -> AgentClient:
+        """Wait for an address and for the agent behind it; raises what to check when it never answers."""
+        assert task.arn is not None
+        if task.agent_address is None:
+            snapshot = await self._snapshot(task.arn, lambda s: s.address is not None or s.stopped)
+            self._require_alive(snapshot)
+            task = replace(task, agent_address=snapshot.address)
+            live.become(task=task)
+        met: AgentClient | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._give_up, task)
+            met = await reach(lambda: self._connect(task))
+            nursery.cancel_scope.cancel()
+        assert met is not None
+        return met
+
+    async def _give_up(self, task: Task) -> None:
+        """Raise when ECS says that the task ended, or that it runs while its agent stays silent."""
+        assert task.arn is not None
+        snapshot = await self._snapshot(task.arn, lambda s: s.stopped or s.last_status == "RUNNING")
+        self._require_alive(snapshot)
+        with trio.move_on_after(self._place.reach_seconds):
+            snapshot = await self._snapshot(task.arn, lambda s: s.stopped)
+            self._require_alive(snapshot)
+        groups = ", ".join(self._place.security_groups)
+        raise Unavailable(
+            f"the agent at {task.agent_address}:{self._place.agent_port} did not answer although the task "
+            f"{task.arn} runs: check that a security group of the task ({groups}) admits TCP port "
+            f"{self._place.agent_port} from this daemon, and that there is a route to the task's subnet"
+        )
+
+    async def _snapshot(self, arn: str, reached: Callable[[TaskSnapshot], bool]) -> TaskSnapshot:
+        try:
+            return await self._watcher.wait_for(arn, reached)
+        except NotFound as error:
+            raise Unavailable(f"the task was lost: {error}") from error
+
+    def _require_alive(self, snapshot: TaskSnapshot) -> None:
+        if not snapshot.stopped:
+            return
+        reasons = [f"{c.name}: {c.reason}" for c in snapshot.containers if c.reason]
+        codes = [
+            f"{c.name} exited with {c.exit_code}" for c in snapshot.containers if c.exit_code is not None
+        ]
+        what = "; ".join(
+            [snapshot.stopped_reason or snapshot.stop_code or "no reason given", *reasons, *codes]
+        )
+        raise Unavailable(f"the task {snapshot.arn} stopped before its agent answered: {what}")

@@ -1,0 +1,60 @@
+"""Removing a container: the answer does not wait for AWS, and nothing is forgotten there."""
+
+from __future__ import annotations
+
+import trio
+
+from sockerless_ecs.model.cleanup import CleanupKind
+from sockerless_ecs.model.container import Container, ContainerId, Run
+from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.janitor import Janitor, new_job
+from sockerless_ecs.services.ledger import Ledger, Live
+from sockerless_ecs.services.tails import Tails
+from sockerless_ecs.store.contract import Delete, Put
+
+
+class Remover:
+    """Takes containers out of every book at once."""
+
+    def __init__(self, *, ledger: Ledger, janitor: Janitor, bus: EventBus, tails: Tails) -> None:
+        self._ledger = ledger
+        self._janitor = janitor
+        self._bus = bus
+        self._tails = tails
+        self._going: set[ContainerId] = set()
+
+    async def remove(self, live: Live) -> None:
+        """Forget the container; what it leaves in AWS becomes a job in the same transaction.
+
+        Harmless when it is gone or going already. Raises `StoreUnusable` with nothing changed. Cancelling
+        does not stop it half-way.
+        """
+        if self._ledger.get(live.id) is not live or live.id in self._going:
+            return
+        self._going.add(live.id)
+        try:
+            with trio.CancelScope(shield=True):
+                await self._remove(live)
+        finally:
+            self._going.discard(live.id)
+
+    async def _remove(self, live: Live) -> None:
+        record, runs = live.record, self._ledger.runs_of(live.id)
+        task = record.task
+        job = task and task.arn and new_job(CleanupKind.STOP_TASK, task.arn, f"removed {record.name}")
+        await self._ledger.save(
+            Delete(Container, record.id),
+            *(Delete(Run, run.id) for run in runs),
+            *([Put(job)] if job else []),
+        )
+        self._ledger.forget(live)
+        if job:
+            self._janitor.add(job)
+        for run in runs:
+            self._tails.forget(run.id)
+        attributes = {**record.config.labels, "image": record.config.image, "name": record.name}
+        self._bus.emit("container", "destroy", record.id, attributes)
+        live.announce_removal()
+        agent, live.agent = live.agent, None
+        if agent is not None:
+            await agent.aclose()

@@ -1,0 +1,248 @@
+"""Follows the agent of every container that has a task: what the agent says becomes state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+import trio
+
+from sockerless_ecs.agent import AgentClient, AgentEvent, AgentLost, AgentUnreachable, WrongAgent
+from sockerless_ecs.errors import NotFound, SockerlessError
+from sockerless_ecs.model.container import Container, ExitStatus, RunId, Task
+from sockerless_ecs.model.lifecycle import Event, State
+from sockerless_ecs.model.task import OOM_REASON, TaskSnapshot
+from sockerless_ecs.model.taskdef import MAIN_CONTAINER
+from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.ledger import Ledger, Live, now_ns
+from sockerless_ecs.services.reach import reach
+from sockerless_ecs.services.remover import Remover
+from sockerless_ecs.services.tails import Tails
+from sockerless_ecs.services.watcher import TaskWatcher
+from sockerless_ecs.store.contract import Put
+
+_LOG = structlog.get_logger(__name__)
+_KILLED = 137
+
+
+class Supervisor:
+    """Owns one task for each container that has a Fargate task; it ends when that task is over."""
+
+    def __init__(
+        self,
+        *,
+        nursery: trio.Nursery,
+        ledger: Ledger,
+        watcher: TaskWatcher,
+        bus: EventBus,
+        tails: Tails,
+        remover: Remover,
+        connect: Callable[[Task], AgentClient],
+    ) -> None:
+        self._nursery = nursery
+        self._ledger = ledger
+        self._watcher = watcher
+        self._bus = bus
+        self._tails = tails
+        self._remover = remover
+        self._connect = connect
+        self._followed: set[str] = set()
+
+    def follow(self, live: Live) -> None:
+        """Follow the container's task until it is over; harmless when it is followed already."""
+        task = live.record.task
+        assert task is not None
+        assert task.arn is not None
+        if task.arn not in self._followed:
+            self._followed.add(task.arn)
+            self._nursery.start_soon(self._guard, live, task.arn, name=f"follow {live.id[:12]}")
+
+    def mark_started(self, live: Live, run_id: RunId, time_ns: int) -> tuple[Put, ...]:
+        """The process runs: change the records, to be saved by the caller; () when that is known already."""
+        if live.record.state is not State.STARTING or live.record.run_id != run_id:
+            return ()
+        record = live.become(
+            Event.STARTED, started_ns=time_ns, finished_ns=0, exit_code=0, oom_killed=False, error=""
+        )
+        run = self._ledger.runs[run_id] = replace(self._ledger.runs[run_id], started_ns=time_ns)
+        self._bus.emit("container", "start", record.id, attributes(record), time_ns)
+        live.announce_start()
+        return Put(record), Put(run)
+
+    def start_failed(self, live: Live, message: str) -> None:
+        """Tell who waits that this start ended without a process, and keep `--rm`'s promise."""
+        record = live.record
+        self._bus.emit(
+            "container", "die", record.id, {**attributes(record), "exitCode": str(record.exit_code)}
+        )
+        live.announce_exit(ExitStatus(code=record.exit_code, error=message))
+        if record.host.auto_remove:
+            self._nursery.start_soon(self._remover.remove, live, name=f"remove {live.id[:12]}")
+
+    async def _guard(self, live: Live, arn: str) -> None:
+        try:
+            await self._follow(live, arn)
+        except SockerlessError as error:
+            _LOG.error("supervision_failed", container_id=live.id, error=str(error), aws=error.request_ids)
+        except Exception:  # noqa: BLE001 - a supervisor's edge
+            _LOG.exception("supervision_broke", container_id=live.id)
+        finally:
+            self._followed.discard(arn)
+
+    async def _follow(self, live: Live, arn: str) -> None:
+        while self._concerns(live, arn):
+            agent = live.agent
+            task = live.record.task
+            assert task is not None
+            if agent is None:
+                agent = await self._meet_again(live, task, arn)
+                if agent is None:
+                    return
+                live.agent = agent
+            try:
+                async with agent.events(after=task.event_seq) as events:
+                    async for event in events:
+                        await self._take(live, arn, agent, event)
+                        if not self._concerns(live, arn):
+                            return
+            except (AgentLost, AgentUnreachable, WrongAgent):
+                _LOG.info("agent_connection_ended", container_id=live.id, task_arn=arn)
+            if self._concerns(live, arn):
+                live.agent = None
+                with trio.CancelScope(shield=True):
+                    await agent.aclose()
+                if not live.record.state.alive and live.record.state is not State.STARTING:
+                    await self._over(live)
+                    return
+
+    def _concerns(self, live: Live, arn: str) -> bool:
+        task = live.record.task
+        return task is not None and task.arn == arn and self._ledger.get(live.id) is live
+
+    async def _take(self, live: Live, arn: str, agent: AgentClient, event: AgentEvent) -> None:
+        match event.type:
+            case "exited" if event.run == live.record.run_id:
+                await self._exited(live, event)
+            case "drained":
+                await self._drained(live, agent, event)
+        if self._concerns(live, arn):
+            task = live.record.task
+            assert task is not None
+            live.become(task=replace(task, event_seq=max(task.event_seq, event.seq)))
+
+    async def _exited(self, live: Live, event: AgentEvent) -> None:
+        """The process ended: persisted first, then told."""
+        task, run_id = live.record.task, live.record.run_id
+        assert task is not None
+        assert run_id is not None
+        self.mark_started(live, run_id, self._ledger.runs[run_id].started_ns or event.time_ns)
+        if not live.record.state.alive:
+            return
+        await self._ended(
+            live,
+            Event.EXITED,
+            code=event.code or 0,
+            oom=event.oom,
+            finished_ns=event.time_ns,
+            task=replace(task, event_seq=event.seq),
+        )
+
+    async def _ended(
+        self,
+        live: Live,
+        how: Event,
+        *,
+        code: int,
+        oom: bool,
+        finished_ns: int,
+        task: Task | None,
+        error: str = "",
+    ) -> None:
+        record = live.become(
+            how, exit_code=code, oom_killed=oom, finished_ns=finished_ns, task=task, error=error
+        )
+        assert record.run_id is not None
+        run = replace(self._ledger.runs[record.run_id], finished_ns=finished_ns, exit_code=code)
+        self._ledger.runs[run.id] = run
+        await self._ledger.insist(Put(record), Put(run))
+        if oom:
+            self._bus.emit("container", "oom", record.id, attributes(record), finished_ns)
+        told = {**attributes(record), "exitCode": str(code)}
+        self._bus.emit("container", "die", record.id, told, finished_ns)
+        live.announce_exit(ExitStatus(code=code, error=error or None))
+
+    async def _drained(self, live: Live, agent: AgentClient, event: AgentEvent) -> None:
+        """The output is whole: keep its end, let followers have it, then let the agent go."""
+        run_id = RunId(event.run)
+        if run_id not in self._ledger.runs:
+            return
+        run = self._ledger.runs[run_id] = replace(self._ledger.runs[run_id], lines=event.lines)
+        await self._tails.finish(agent, run_id, event.lines or 0)
+        if live.record.host.auto_remove and run_id == live.record.run_id:
+            with trio.move_on_after(1):
+                await agent.ack(event.seq)
+                live.become(task=None)  # it ends by itself: the agent of such a container does not linger
+            await self._remover.remove(live)
+            return
+        await self._ledger.insist(Put(live.record), Put(run))
+        await agent.ack(event.seq)
+
+    async def _over(self, live: Live) -> None:
+        """The container has ended and so has its task: a new start is a new task."""
+        await self._ledger.insist(Put(live.become(task=None)))
+        if live.record.host.auto_remove:
+            await self._remover.remove(live)
+
+    async def _meet_again(self, live: Live, task: Task, arn: str) -> AgentClient | None:
+        """Reach the agent again, or find that the task has stopped and settle what that means."""
+        met: list[AgentClient] = []
+        stopped: list[TaskSnapshot | None] = []
+        async with trio.open_nursery() as race:
+
+            async def try_agent() -> None:
+                met.append(await reach(lambda: self._connect(task)))
+                race.cancel_scope.cancel()
+
+            async def ask_ecs() -> None:
+                try:
+                    stopped.append(await self._watcher.wait_for(arn, lambda s: s.stopped))
+                except NotFound:
+                    stopped.append(None)
+                race.cancel_scope.cancel()
+
+            if task.agent_address is not None:
+                race.start_soon(try_agent)
+            race.start_soon(ask_ecs)
+        if met:
+            return met[0]
+        if self._concerns(live, arn) and live.record.state.alive:
+            await self._lost(live, stopped[0])
+        elif self._concerns(live, arn) and live.record.state is not State.STARTING:
+            await self._over(live)
+        return None
+
+    async def _lost(self, live: Live, snapshot: TaskSnapshot | None) -> None:
+        """The agent vanished with its task: ECS's word on the main container, else 137."""
+        main = snapshot.container(MAIN_CONTAINER) if snapshot else None
+        reason = (main.reason if main else "") or (snapshot.stopped_reason if snapshot else "")
+        oom = OOM_REASON in reason
+        code = main.exit_code if main else None
+        how = Event.LOST if code is None and not oom else Event.EXITED
+        _LOG.warning("task_lost", container_id=live.id, code=code, reason=reason)
+        await self._ended(
+            live,
+            how,
+            code=_KILLED if code is None else code,
+            oom=oom,
+            finished_ns=now_ns(),
+            task=None,
+            error="" if code is not None else f"the task was lost: {reason or 'ECS no longer knows it'}",
+        )
+        if live.record.host.auto_remove:
+            await self._remover.remove(live)
+
+
+def attributes(record: Container) -> Mapping[str, str]:
+    """What Docker puts into the Actor of a container's event."""
+    return {**record.config.labels, "image": record.config.image, "name": record.name}
