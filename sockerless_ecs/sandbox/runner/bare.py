@@ -15,7 +15,6 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from sockerless_ecs.sandbox.runner import kernel
 from sockerless_ecs.sandbox.runner.container import ETC_FILES
 from sockerless_ecs.sandbox.runner.layers import remove
 from sockerless_ecs.sandbox.runner.place import Place
@@ -34,25 +33,20 @@ _DEVICES = {
 
 def enter(place: Place, task: Task, container: Container) -> Container:
     """Prepare the calling process as well as can be; returns the container as it must be executed here."""
-    told = {
-        "SOCKERLESS_LISTEN": f"{place.address}:{AGENT_PORT}",
-        "SOCKERLESS_ETC": str(place.folder),  # hosts and resolv.conf of the task: /etc is the machine's own
-    }
-    if container.layers == HOST:
-        return _with_real_paths(place, task, replace(container, env={**container.env, **told}))
-    root = _root(place, container)
-    for layer in container.layers:
-        _merge(place.state / "layers" / layer, root)
-    root.mkdir(parents=True, exist_ok=True)
-    if not place.chroot:
-        found = _program_in(root, container)
-        container = replace(container, argv=(found, *container.argv[1:]), env={**container.env, **told})
-        return _with_real_paths(place, task, container)
-    _fill(root, place)
-    _move_volumes_in(place, task, container, root)
-    os.chroot(root)
-    os.chdir("/")
-    return replace(container, env={**container.env, "SOCKERLESS_LISTEN": told["SOCKERLESS_LISTEN"]})
+    env = {**container.env, "SOCKERLESS_LISTEN": f"{place.address}:{AGENT_PORT}"}
+    if container.layers != HOST:
+        root = _copied_root(place, container)
+        if place.chroot:
+            _fill(root, place, container)
+            _move_volumes_in(place, task, container, root)
+            os.chroot(root)
+            os.chdir("/")
+            return replace(container, env=env)
+        container = replace(container, argv=(_program_in(root, container), *container.argv[1:]))
+    # The machine's /etc is not ours to write.
+    env["SOCKERLESS_HOSTS_FILE"] = str(place.folder / "hosts")
+    env["SOCKERLESS_RESOLV_FILE"] = str(place.folder / "resolv.conf")
+    return _with_real_paths(place, task, replace(container, env=env))
 
 
 def take_volumes_back(place: Place, task: Task, container: Container) -> None:
@@ -107,6 +101,14 @@ def _processes() -> list[tuple[int, list[str]]]:
     return found
 
 
+def _copied_root(place: Place, container: Container) -> Path:
+    root = _root(place, container)
+    root.mkdir(parents=True)
+    for layer in container.layers:
+        _merge(place.state / "layers" / layer, root)
+    return root
+
+
 def _root(place: Place, container: Container) -> Path:
     return place.folder / container.name / "root"
 
@@ -146,7 +148,7 @@ def _program_in(root: Path, container: Container) -> str:
         found = _inside(root, os.path.join(folder, name))
         if found.exists():
             return str(found)
-    raise FileNotFoundError(2, os.strerror(2), name)
+    return str(_inside(root, name))  # where exec will not find it either
 
 
 def _move_volumes_in(place: Place, task: Task, container: Container, root: Path) -> None:
@@ -166,10 +168,14 @@ def _move_volumes_in(place: Place, task: Task, container: Container, root: Path)
         source.rename(target)
 
 
-def _fill(root: Path, place: Place) -> None:
+def _fill(root: Path, place: Place, container: Container) -> None:
     for folder in ("dev", "etc", "tmp", "proc"):
         if not os.path.lexists(root / folder):
             (root / folder).mkdir()
+    if not (root / "proc").is_symlink() and container.argv[0].startswith("/"):
+        # There is no /proc here, but programs look for themselves in it.
+        (root / "proc/self").mkdir(exist_ok=True)
+        (root / "proc/self/exe").symlink_to(container.argv[0])
     for name in ETC_FILES:
         target = root / "etc" / name
         if os.path.lexists(target):

@@ -14,6 +14,7 @@ import shutil
 import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from sockerless_ecs.sandbox.runner import bare, kernel
@@ -60,8 +61,10 @@ def _supervise(control: socket.socket, state: Path, mode: Mode, memory: Memory) 
         except (OSError, RunnerError) as error:
             _fail(control, error)
         supervisor.run(limits_of(mode, memory))
-    finally:
-        os._exit(0)
+    except BaseException:  # noqa: BLE001 - the only way out of a forked child
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def _fail(control: socket.socket, error: Exception) -> None:

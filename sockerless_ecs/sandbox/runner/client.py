@@ -14,9 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.sandbox.runner.layers import name_of
@@ -94,8 +94,6 @@ class Runner:
     def _start(self, mode: Mode | None, user: int | None) -> dict[str, Any]:
         self._reasons: list[str] = []
         for candidate in (mode,) if mode else Mode:
-            if user is not None and candidate is Mode.FULL and user:
-                continue
             answer = self._spawn(candidate, user)
             if answer.get("event") == "ready":
                 self.mode: Mode = candidate
@@ -182,8 +180,13 @@ class Runner:
         self._send(op="run", task=task_to_wire(task), address=address, index=index)
         return address
 
-    def stop(self, task_id: str, *, signal: int = signal.SIGTERM, kill_after: float) -> None:
-        """Send `signal` to all containers of a task, and SIGKILL after `kill_after` seconds. Unknown ones are let be."""
+    def stop(
+        self, task_id: str, *, signal: int = signal.SIGTERM, kill_after: float | None = None
+    ) -> None:
+        """Send `signal` to all containers of a task, and SIGKILL after `kill_after` seconds.
+
+        None is each container's own `stop_seconds`. A task that is not there is stopped already.
+        """
         self._send(op="stop", task=task_id, signal=int(signal), kill_after=kill_after)
 
     def allow(
@@ -201,6 +204,10 @@ class Runner:
     def expose(self, port: int) -> None:
         """Let tasks reach this TCP port of the machine's loopback, as `gateway`:port."""
         self._send(op="expose", port=port)
+
+    def name(self, name: str, addresses: Sequence[str]) -> None:
+        """Let the tasks' resolver answer a name with these addresses; with none it does not exist."""
+        self._send(op="name", name=name, addresses=list(addresses))
 
     def log_path(self, task_id: str, container: str) -> Path:
         """The spool of a container's output: append-only, there until `forget`."""
@@ -260,7 +267,7 @@ class Runner:
         self._reader.join()
         self._socket.close()
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

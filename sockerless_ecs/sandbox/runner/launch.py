@@ -32,17 +32,17 @@ def start(place: Place, task: Task, wanted: Container) -> tuple[int, int]:
 
 
 def _child(place: Place, task: Task, wanted: Container, parent: int, spool: int, answer: int) -> None:
-    executing = False
+    executing, asked = False, wanted.argv[0]
     try:
         kernel.die_with_parent(parent)
         program.restore_signals()
         os.setsid()
         Path("/proc/self/oom_score_adj").write_text("100")  # rather it than us
+        program.connect_streams(spool)  # before the root changes: a copied one may have no /dev/null
         if place.mode is Mode.BARE:
             wanted = bare.enter(place, task, wanted)
         else:
             container.enter(place, task, wanted)
-        program.connect_output(spool)
         user = program.find_user(wanted.user, Path("/etc"))
         program.set_limits(wanted)
         if wanted.readonly_root and place.mode is not Mode.BARE:
@@ -52,17 +52,18 @@ def _child(place: Place, task: Task, wanted: Container, parent: int, spool: int,
             kernel.keep_only(kernel.DOCKER_CAPABILITIES)
         environment = program.environment(wanted, place.hostname, user.home)
         program.become(user, place.mode)
+        kernel.die_with_parent(parent)  # again: a change of user had made the kernel forget
         program.make_working_directory(wanted)
         executing = True
         program.execute(wanted, environment)
     except BaseException as error:  # noqa: BLE001 - the only way out of a forked child
         code = program.exit_code(error, while_executing=executing)
-        text = _told(error, wanted) if executing else f"{type(error).__name__}: {error}"
+        text = _told(error, asked) if executing else f"{type(error).__name__}: {error}"
         os.write(answer, json.dumps({"code": code, "error": text}).encode())
     finally:
         os._exit(125)
 
 
-def _told(error: BaseException, wanted: Container) -> str:
+def _told(error: BaseException, command: str) -> str:
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return f"exec: {wanted.argv[0]!r}: {(reason or '').lower()}"
+    return f"exec: {command!r}: {(reason or '').lower()}"

@@ -6,15 +6,17 @@ from sockerless_ecs.sandbox.runner import kernel
 from sockerless_ecs.sandbox.runner.cgroups import Memory
 from sockerless_ecs.sandbox.runner.spec import Mode
 
-_ALWAYS = (
+_NETWORK = (
     "Nothing leads out of a task's network but the sandbox's own services.",
-    "CPU and ephemeral storage are not limited.",
+    "Tasks resolve only the names that the sandbox knows.",
 )
+_EVERYWHERE = "CPU and ephemeral storage are not limited."
 _ROOTLESS = (
     "Every container runs as uid 0 of a user namespace with one id: other users do not exist.",
     "The machine reaches only the container ports that the task names, and those below 1024 only if it may bind them.",
 )
 _BARE = (
+    "There is no resolver: names outside a container's hosts file are the machine's.",
     "Containers are plain processes: they see each other, the machine's processes and its network.",
     "Image host is the machine itself, unprotected: volumes are reached by their real paths.",
     "A port is shared by all tasks unless the program binds its task's own address.",
@@ -22,7 +24,7 @@ _BARE = (
     "If the process that watches over the sandbox is itself killed with SIGKILL, what containers forked may survive.",
 )
 _CHROOT = (
-    "Roots are copies of the image, without /proc; a volume belongs to one running container at a time.",
+    "Roots are copies of the image, without /proc, and without /dev if devices may not be made; a volume belongs to one running container at a time.",
     "Shared folders reach image host only.",
 )
 _NO_CHROOT = ("Images other than host run only if they are static programs, and see the machine's files.",)
@@ -31,7 +33,7 @@ _NO_SETUID = ("Every container runs as the sandbox's own user: other users do no
 
 def limits_of(mode: Mode, memory: Memory) -> list[str]:
     """The limits of a mode on this machine."""
-    found = list(_ALWAYS) if mode is not Mode.BARE else [_ALWAYS[1]]
+    found = [_EVERYWHERE] if mode is Mode.BARE else [_EVERYWHERE, *_NETWORK]
     if not memory:
         found.append(f"Memory is not limited: {memory.reason}.")
     if mode is Mode.ROOTLESS:

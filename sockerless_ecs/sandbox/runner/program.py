@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sockerless_ecs.sandbox.runner import kernel
 from sockerless_ecs.sandbox.runner.spec import Container, Mode
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -72,7 +73,7 @@ def restore_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def connect_output(spool: int) -> None:
+def connect_streams(spool: int) -> None:
     """Standard output and error straight into the spool file, input from nowhere."""
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.dup2(spool, 1)
@@ -92,14 +93,16 @@ def set_limits(container: Container) -> None:
 
 
 def become(user: User, mode: Mode) -> None:
-    """Change to the user. Rootless has one id only: raises `PermissionError` for any other."""
+    """Change to the user. Raises `PermissionError` where other users cannot be had."""
     if mode is Mode.ROOTLESS:
         if user.uid or user.gid:
             raise PermissionError(
                 1, f"user {user.uid}:{user.gid} does not exist in rootless mode, which has one id"
             )
         return
-    if (user.uid, user.gid) == (os.getuid(), os.getgid()) and os.getuid():
+    if mode is Mode.BARE and not kernel.has_capability(kernel.CAP_SETUID):
+        if user.uid not in (0, os.getuid()):
+            raise PermissionError(1, f"user {user.uid} cannot be had in bare mode without the right to change users")
         return
     os.fchown(1, user.uid, user.gid)  # so that /dev/stdout can be opened again
     os.setgroups(user.groups)

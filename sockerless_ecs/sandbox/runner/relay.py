@@ -15,10 +15,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from sockerless_ecs.sandbox.runner import kernel
+from sockerless_ecs.sandbox.runner import kernel, names
 
 PORT: Final = 1
 _ORIGINAL_DESTINATION = 80
+_IP_FREEBIND = 15
 _MESSAGE_BYTES = 1 << 18
 _CHUNK_BYTES = 1 << 18
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -32,6 +33,7 @@ class Relay:
         self._exposed: set[int] = set()
         self._admitted: dict[str, list[tuple[int, int]]] = {}
         self._listeners: dict[str, list[asyncio.Server]] = {}
+        self._names = names.Names()
         self._closed = asyncio.Event()
         self._busy: set[asyncio.Task[None]] = set()
 
@@ -40,8 +42,13 @@ class Relay:
         listener = self._socket_inside()
         listener.bind(("0.0.0.0", PORT))  # noqa: S104 - in the tasks' network, which has no other way in
         server = await asyncio.start_server(self._outward, sock=listener, backlog=1024)
+        questions = self._socket_inside(socket.SOCK_DGRAM)
+        questions.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)  # each task's link has it, once there are tasks
+        questions.bind((self._gateway, names.PORT))
+        loop = asyncio.get_running_loop()
+        await loop.create_datagram_endpoint(lambda: self._names, sock=questions)
         self._control.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._control.fileno(), self._obey)
+        loop.add_reader(self._control.fileno(), self._obey)
         await self._closed.wait()
         server.close()
 
@@ -56,6 +63,8 @@ class Relay:
         match json.loads(data):
             case {"expose": port}:
                 self._exposed.add(port)
+            case {"name": name, "addresses": addresses}:
+                self._names.tell(name, tuple(addresses))
             case {"admit": admitted}:
                 self._admitted.update(admitted)
             case {"listen": address, "ports": ports}:
@@ -70,13 +79,13 @@ class Relay:
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
 
-    def _socket_inside(self) -> socket.socket:
+    def _socket_inside(self, kind: int = socket.SOCK_STREAM) -> socket.socket:
         # A socket belongs to the network its thread was in when it was made; the thread ends, so nobody returns.
         made: list[socket.socket] = []
 
         def make() -> None:
             kernel.setns(self._inside, kernel.NEWNET)
-            made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
+            made.append(socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC))
 
         thread = threading.Thread(target=make)
         thread.start()

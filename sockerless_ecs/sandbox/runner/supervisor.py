@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sockerless_ecs.sandbox.runner.place import Place
 from sockerless_ecs.sandbox.runner.spec import Mode, Rule, Task, task_from_wire
 
 MESSAGE_BYTES = 1 << 18
+_BROKEN = b"broken:"
 
 
 @dataclass(slots=True)
@@ -39,7 +40,6 @@ class _Unpacking:
     name: str
     partial: Path
     answer: int
-    waiting: list[int] = field(default_factory=list)
 
 
 class Supervisor:
@@ -50,6 +50,7 @@ class Supervisor:
         self._events = selectors.DefaultSelector()
         self._tasks: dict[int, _Running] = {}
         self._unpacking: dict[int, _Unpacking] = {}
+        self._broken: dict[socket.socket, str] = {}  # why a task's process failed, until it is reaped
         self._limits: list[str] = []
         self._chroot = mode is not Mode.BARE or kernel.has_capability(kernel.CAP_SYS_CHROOT)
         self._relay: socket.socket | None = None
@@ -146,6 +147,8 @@ class Supervisor:
                 self._groups.revoke(Rule(*order["rule"]))
             case "expose":
                 self._tell_relay(expose=order["port"])
+            case "name":
+                self._tell_relay(name=order["name"], addresses=order["addresses"])
             case "unpack":
                 self._unpack(order, descriptors[0])
         return True
@@ -158,14 +161,22 @@ class Supervisor:
 
     def _forward(self, source: Any) -> None:
         # A channel's messages are events already; its end is seen as the process's end.
+        if source.fileno() < 0:  # reaped in the same round
+            return
         try:
             data = source.recv(MESSAGE_BYTES)
         except OSError:
             data = b""
-        if data:
-            self._control.sendall(data)
-        else:
+        if not data:
             self._events.unregister(source)
+        else:
+            self._pass_on(source, data)
+
+    def _pass_on(self, source: socket.socket, data: bytes) -> None:
+        if data.startswith(_BROKEN):
+            self._broken[source] = data.removeprefix(_BROKEN).decode()
+        else:
+            self._control.sendall(data)
 
     # --- tasks
 
@@ -215,8 +226,7 @@ class Supervisor:
                 keep_only(channel.fileno())
                 task.run(spec, place, channel)
             except BaseException as error:  # noqa: BLE001 - the only way out of a forked child
-                text = {"event": "broken", "task": spec.id, "error": f"{type(error).__name__}: {error}"}
-                channel.send(json.dumps(text).encode())
+                channel.send(_BROKEN + f"{type(error).__name__}: {error}".encode())
             finally:
                 os._exit(0)
         if home >= 0:
@@ -238,16 +248,13 @@ class Supervisor:
                 self._unpacked(self._unpacking.pop(process))
 
     def _ended(self, running: _Running) -> None:
-        error = ""
         running.channel.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while data := running.channel.recv(MESSAGE_BYTES):
-                if b'"broken"' in data[:32]:
-                    error = json.loads(data)["error"]
-                else:
-                    self._control.sendall(data)
+                self._pass_on(running.channel, data)
         with contextlib.suppress(KeyError):
             self._events.unregister(running.channel)
+        error = self._broken.pop(running.channel, "")
         running.channel.close()
         self._clean_up(running.spec, running.place.address)
         self._say(event="stopped", task=running.spec.id, error=error)

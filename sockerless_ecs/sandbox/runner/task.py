@@ -114,14 +114,17 @@ class _Loop:
         while changed:
             changed = False
             for run in self._runs.values():
-                if run.state is not _State.WAITING:
-                    continue
-                if self._stopping or self._hopeless(run):
-                    run.state, changed = _State.NEVER, True
-                    self._stop_all()
-                elif all(self._satisfied(other, condition) for other, condition in run.spec.depends_on):
-                    self._start(run)
-                    changed = run.state is not _State.STARTING
+                if run.state is _State.WAITING:
+                    changed |= self._start_or_give_up(run)
+
+    def _start_or_give_up(self, run: _Run) -> bool:
+        if self._stopping or self._hopeless(run):
+            run.state = _State.NEVER
+            self._stop_all()
+            return True
+        if all(self._satisfied(other, condition) for other, condition in run.spec.depends_on):
+            self._start(run)
+        return False
 
     def _satisfied(self, name: str, condition: Condition) -> bool:
         other = self._runs[name]

@@ -81,6 +81,10 @@ func do(verb string, rest []string) {
 		data, err := os.ReadFile(rest[0])
 		fail(err)
 		fail(os.WriteFile(rest[1], data, 0o755))
+	case "install": // TO: this program
+		data, err := os.ReadFile(self())
+		fail(err)
+		fail(os.WriteFile(rest[0], data, 0o755))
 	case "ls": // FOLDER
 		entries, err := os.ReadDir(rest[0])
 		fail(err)
@@ -101,7 +105,7 @@ func do(verb string, rest []string) {
 		fail(err)
 		fmt.Println(os.Getuid(), os.Getgid(), groups, where)
 	case "try": // a step that may fail: prints "ok" or the error
-		command := exec.Command("/proc/self/exe", rest...)
+		command := exec.Command(self(), rest...)
 		output, err := command.CombinedOutput()
 		if err == nil {
 			fmt.Println("ok", strings.TrimSpace(string(output)))
@@ -166,13 +170,16 @@ func do(verb string, rest []string) {
 		fail(syscall.Kill(os.Getpid(), syscall.Signal(number(rest[0]))))
 		time.Sleep(time.Second)
 	case "kill-child": // SIGNAL: run a child that dies of it; end as it did
-		command := exec.Command("/proc/self/exe", "kill-self", rest[0])
+		command := exec.Command(self(), "kill-self", rest[0])
 		err := command.Run()
+		if command.ProcessState == nil {
+			fail(err)
+		}
 		state := command.ProcessState.Sys().(syscall.WaitStatus)
 		fmt.Println(err, state.Signal())
 		os.Exit(128 + int(state.Signal()))
 	case "orphan": // leave a process behind in a session of its own
-		command := exec.Command("/proc/self/exe", "ignore-term", ";", "sleep", "600")
+		command := exec.Command(self(), "ignore-term", ";", "sleep", "600")
 		command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		fail(command.Start())
 		fmt.Println("orphan")
@@ -188,4 +195,12 @@ func do(verb string, rest []string) {
 		fmt.Fprintln(os.Stderr, "tool: no such verb:", verb)
 		os.Exit(2)
 	}
+}
+
+// self is this program's path; os.Executable needs /proc, which a chroot may lack.
+func self() string {
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return os.Args[0]
 }
