@@ -1,0 +1,1 @@
+"""The embedded AWS: moto, a task runner and a registry, for trying, developing and testing."""

@@ -1,0 +1,112 @@
+"""The embedded AWS, put together: runner, registry, services, front door."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sockerless_ecs.sandbox.clock import Clock
+from sockerless_ecs.sandbox.ecr import Ecr
+from sockerless_ecs.sandbox.ecs.definitions import Definitions
+from sockerless_ecs.sandbox.ecs.launch import Launcher, Surroundings
+from sockerless_ecs.sandbox.ecs.life import Life, Pace
+from sockerless_ecs.sandbox.ecs.look import Looks
+from sockerless_ecs.sandbox.ecs.run import Runs
+from sockerless_ecs.sandbox.ecs.service import Ecs
+from sockerless_ecs.sandbox.ecs.table import Table
+from sockerless_ecs.sandbox.faults import Faults
+from sockerless_ecs.sandbox.front import Front
+from sockerless_ecs.sandbox.logs.driver import AwsLogs
+from sockerless_ecs.sandbox.logs.service import Logs
+from sockerless_ecs.sandbox.logs.store import LogStore
+from sockerless_ecs.sandbox.mocked import Mocked, create_file_system
+from sockerless_ecs.sandbox.network import Network
+from sockerless_ecs.sandbox.options import CLUSTER, REGION, SandboxInfo, SandboxOptions
+from sockerless_ecs.sandbox.rates import Rates
+from sockerless_ecs.sandbox.registry import Registry
+from sockerless_ecs.sandbox.routes import Routes
+from sockerless_ecs.sandbox.runner.client import Mode, Runner
+from sockerless_ecs.sandbox.server import Server
+from sockerless_ecs.sandbox.wire.call import ACCOUNT
+from sockerless_ecs.sandbox.wire.models import Models
+
+_POLL_SECONDS = 0.1
+
+
+@contextmanager
+def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
+    """An AWS that answers while the context lasts; afterwards every task and thread of it is gone."""
+    with ExitStack() as stack:
+        runner = stack.enter_context(
+            Runner(state / "runner", mode=Mode(options.mode) if options.mode else None)
+        )
+        registry = Registry(state / "registry")
+        registry_address = f"127.0.0.1:{registry.serve()}"
+        stack.callback(registry.close)
+        server = Server()
+        stack.callback(server.server_close)
+        runner.expose(server.server_port)
+        runner.expose(int(registry_address.rpartition(":")[2]))
+
+        network, table, faults = Network(REGION, runner), Table(REGION), Faults()
+        table.create_cluster(CLUSTER)
+        clock = Clock()
+        stack.callback(clock.close)
+        log_store = LogStore(REGION)
+        driver = AwsLogs(log_store, runner, delay_seconds=options.log_delay_seconds)
+        stack.callback(driver.stop)
+        surroundings = Surroundings(
+            region=REGION, metadata_url=f"http://{runner.gateway}:{server.server_port}", volumes=state / "efs"
+        )
+        pace = Pace(
+            provision_seconds=options.provision_seconds,
+            stop_seconds=options.stop_seconds,
+            stopped_task_seconds=options.stopped_task_seconds,
+        )
+        launcher = Launcher(runner, registry, surroundings)
+        life = Life(table=table, clock=clock, runner=runner, launcher=launcher, logs=driver, pace=pace)
+        stack.callback(life.close)
+        definitions = Definitions(REGION)
+        ecs = Ecs(
+            table=table,
+            definitions=definitions,
+            runs=Runs(table, definitions, network, life.begin),
+            looks=Looks(table, faults.lag(options.describe_lag_seconds)),
+            life=life,
+        )
+        front = Front(
+            models=Models(),
+            rates=Rates(enforced=options.rate_limits),
+            faults=faults,
+            operations={
+                "ecs": ecs.operations,
+                "logs": Logs(log_store).operations,
+                "ecr": Ecr(REGION, registry_address).operations,
+            },
+            mocked=Mocked(),
+            network=network,
+            table=table,
+        )
+        routes = Routes(front=front, faults=faults, table=table, life=life)
+        server.handlers = (routes.answer, front.answer)
+        stack.callback(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="aws", daemon=True).start()
+        threading.Thread(target=life.listen, name="events", daemon=True).start()
+        yield SandboxInfo(
+            endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            region=REGION,
+            cluster=CLUSTER,
+            subnets=tuple(network.subnets),
+            security_groups=(network.agents_group,),
+            execution_role_arn=f"arn:aws:iam::{ACCOUNT}:role/sandbox-execution",
+            task_role_arn=f"arn:aws:iam::{ACCOUNT}:role/sandbox-task",
+            efs_filesystem_id=create_file_system(REGION, network.subnets, network.default_group()),
+            registry=registry_address,
+            mode=str(runner.mode),
+            limits=tuple(runner.limits),
+            pid=os.getpid(),
+            state_dir=state,
+        )

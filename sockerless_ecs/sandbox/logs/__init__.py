@@ -1,0 +1,1 @@
+"""CloudWatch Logs: groups, streams, events, and the awslogs driver that fills them."""

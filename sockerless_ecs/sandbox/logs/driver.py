@@ -1,0 +1,174 @@
+"""The awslogs driver: containers append bytes to spool files, lines of them become log events some time later."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from sockerless_ecs.sandbox.ecs.launch import CannotStart
+from sockerless_ecs.sandbox.ecs.task import Task
+from sockerless_ecs.sandbox.logs.store import LogEvent, LogStore, Stream, now_ms
+from sockerless_ecs.sandbox.place import TaskRunner
+from sockerless_ecs.sandbox.wire.call import AwsError
+
+_log = structlog.get_logger()
+
+_LONGEST_LINE = 256 * 1024 - 26
+_TICKS_PER_DELAY, _SLOWEST_TICK, _FASTEST_TICK = 4, 0.5, 0.02
+_CHUNK = 4 << 20
+
+
+@dataclass(slots=True)
+class _Spool:
+    """One container's output and how far it has been read."""
+
+    path: Path
+    stream: Stream
+    marks: deque[tuple[float, int]] = field(default_factory=deque)
+    """When the file was seen to have this size, for what is not read yet."""
+    seen: int = 0
+    read: int = 0
+    tail: bytes = b""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A task's spools; `done` once its processes are gone."""
+
+    spools: list[_Spool]
+    done: Callable[[], None] | None = None
+
+
+class AwsLogs:
+    """Follows the spools of tasks. Sizes are looked at often, content is parsed after `delay_seconds`."""
+
+    def __init__(self, store: LogStore, runner: TaskRunner, *, delay_seconds: float) -> None:
+        self._store = store
+        self._runner = runner
+        self._delay_seconds = delay_seconds
+        self._tick_seconds = min(_SLOWEST_TICK, max(_FASTEST_TICK, delay_seconds / _TICKS_PER_DELAY))
+        self._tasks: dict[str, _Followed] = {}
+        self._lock = threading.Lock()
+        self._ends = threading.Event()
+        self._work = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="awslogs", daemon=True)
+        self._thread.start()
+
+    def open(self, task: Task) -> None:
+        """Make the task's streams and follow its spools; raises `CannotStart` when its log group is missing."""
+        spools = [
+            _Spool(self._runner.log_path(task.id, definition["name"]), self._stream(task, definition))
+            for definition in task.definition.containers
+            if (definition.get("logConfiguration") or {}).get("logDriver") == "awslogs"
+        ]
+        with self._lock:
+            self._tasks[task.id] = _Followed(spools)
+        self._work.set()
+
+    def close(self, task: Task, done: Callable[[], None]) -> None:
+        """Read what is left when its time has come, then call `done`."""
+        with self._lock:
+            followed = self._tasks.setdefault(task.id, _Followed([]))
+            followed.done = done
+        self._work.set()
+
+    def stop(self) -> None:
+        """Follow nothing more."""
+        self._ends.set()
+        self._work.set()
+        self._thread.join()
+
+    def _stream(self, task: Task, definition: dict[str, Any]) -> Stream:
+        options = definition["logConfiguration"]["options"]
+        group, name = (
+            options["awslogs-group"],
+            f"{options['awslogs-stream-prefix']}/{definition['name']}/{task.id}",
+        )
+        with self._store.lock:
+            if group not in self._store.groups and options.get("awslogs-create-group") == "true":
+                self._store.create_group(group, {})
+            try:
+                return self._store.create_stream(group, name)
+            except AwsError as error:
+                raise CannotStart(
+                    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 "
+                    f"times: failed to create Cloudwatch log stream: {error}",
+                    definition["name"],
+                ) from error
+
+    def _follow(self) -> None:
+        while not self._ends.is_set():
+            with self._lock:
+                followed = list(self._tasks.items())
+            if not followed:
+                self._work.clear()
+                if not self._tasks:
+                    self._work.wait()
+                continue
+            for task_id, task in followed:
+                try:
+                    if self._advance(task):
+                        with self._lock:
+                            del self._tasks[task_id]
+                        task.done() if task.done else None
+                except Exception:
+                    _log.exception("sandbox_logs_failed", task=task_id)
+            self._ends.wait(self._tick_seconds)
+
+    def _advance(self, task: _Followed) -> bool:
+        """Look at a task's spools; True when it is over and all of it has been read."""
+        over = task.done is not None
+        now = time.time()
+        for spool in task.spools:
+            self._look(spool, now)
+            while spool.marks and spool.marks[0][0] + self._delay_seconds <= now:
+                self._parse(spool, *spool.marks.popleft())
+        if not over or any(spool.marks for spool in task.spools):
+            return False
+        for spool in task.spools:
+            if spool.tail:
+                self._emit(spool, [spool.tail], now)
+                spool.tail = b""
+        return True
+
+    def _look(self, spool: _Spool, now: float) -> None:
+        try:
+            size = spool.path.stat().st_size
+        except FileNotFoundError:
+            return
+        if size > spool.seen:
+            spool.seen = size
+            spool.marks.append((now, size))
+
+    def _parse(self, spool: _Spool, seen_at: float, size: int) -> None:
+        with spool.path.open("rb") as file:
+            file.seek(spool.read)
+            while spool.read < size:
+                data = file.read(min(_CHUNK, size - spool.read))
+                if not data:
+                    break
+                spool.read += len(data)
+                *lines, spool.tail = (spool.tail + data).split(b"\n")
+                self._emit(spool, lines, seen_at)
+                while len(spool.tail) >= _LONGEST_LINE:
+                    self._emit(spool, [spool.tail[:_LONGEST_LINE]], seen_at)
+                    spool.tail = spool.tail[_LONGEST_LINE:]
+
+    def _emit(self, spool: _Spool, lines: list[bytes], seen_at: float) -> None:
+        """Lines become events; empty ones vanish, long ones are split, as awslogs does."""
+        timestamp, ingested = int(seen_at * 1000), now_ms()
+        events = [
+            LogEvent(timestamp, line[start : start + _LONGEST_LINE].decode(errors="replace"), ingested)
+            for line in lines
+            if line
+            for start in range(0, len(line), _LONGEST_LINE)
+        ]
+        with self._store.lock:
+            spool.stream.append(events)

@@ -1,0 +1,56 @@
+"""The AWS services that moto plays as they are: EC2, EFS, STS, Cloud Map and Secrets Manager."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sockerless_ecs.sandbox.wire.answers import Answer
+from sockerless_ecs.sandbox.wire.call import ACCOUNT, Call
+
+# Read by moto when its EC2 is imported: without this it loads every public machine image.
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+MOCKED = frozenset({"ec2", "efs", "sts", "servicediscovery", "secretsmanager"})
+
+
+class Mocked:
+    """moto's server application, spoken to in process."""
+
+    def __init__(self) -> None:
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
+
+        self._application = DomainDispatcherApplication(create_backend_app)
+
+    def answer(self, call: Call, environ: Mapping[str, Any], body: bytes) -> Answer:
+        """Moto's answer to a request."""
+        seen: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _error: object = None
+        ) -> Callable[..., None]:
+            seen.append((status, headers))
+            return lambda *_: None
+
+        scope = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        chunks: Iterable[bytes] = self._application(scope, start_response)
+        content = b"".join(chunks)
+        status, headers = seen[-1]
+        kept = {
+            name: value for name, value in headers if name.lower() not in ("content-length", "server", "date")
+        }
+        kept["x-amzn-RequestId"] = call.request_id
+        return Answer(status=int(status.split(" ", 1)[0]), headers=kept, body=content)
+
+
+def create_file_system(region: str, subnets: Iterable[str], group: str) -> str:
+    """An EFS file system that every subnet can mount; its id."""
+    from moto.efs.models import efs_backends  # noqa: PLC0415
+
+    backend = efs_backends[ACCOUNT][region]
+    system = backend.create_file_system("sandbox", "generalPurpose", False, "", "bursting", 0, "", False, [])
+    for subnet in subnets:
+        backend.create_mount_target(system.file_system_id, subnet, None, [group])
+    return str(system.file_system_id)
