@@ -269,7 +269,7 @@ def fault(failure: Exception) -> Fault:
 
 def error(operation: Operation, found: Fault, *, request_ids: tuple[str, ...], tries: int) -> SockerlessError:
     """The failure as it is told to people: operation, code, AWS's words, the request, and what to do."""
-    words = found.text.strip().rstrip(".")
+    words = " ".join(found.text.split()).rstrip(".")
     note = ", ".join(
         part
         for part in (
