@@ -17,7 +17,7 @@ from sockerless_ecs.config import Settings
 from sockerless_ecs.http.internal import internal_app
 from sockerless_ecs.http.listeners import mutual_tls, tcp_listeners, unix_listener
 from sockerless_ecs.http.server import LongLived
-from sockerless_ecs.http.server import serve as serve_http
+from sockerless_ecs.http.server import serve as drained_server
 from sockerless_ecs.registry import Login, RegistryClient
 from sockerless_ecs.rooms import Rooms
 from sockerless_ecs.services.ledger import Ledger
@@ -30,7 +30,7 @@ OpenStore = Callable[[Path | Literal["memory"]], Any]
 OpenEcs = Callable[[aws.Calls, str], aws.Ecs]
 
 
-async def run(
+async def serve(
     settings: Settings,
     *,
     open_state: OpenStore = open_store,
@@ -106,7 +106,7 @@ async def _serve_http(
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    await serve_http(
+    await drained_server(
         app,
         listeners,
         shutdown=stop.wait,

@@ -11,7 +11,7 @@ import trio
 from trio_util import AsyncValue
 
 from sockerless_ecs.agent import AgentLost, AgentUnreachable
-from sockerless_ecs.aws.ecs import Ecs
+from sockerless_ecs.aws import Ecs
 from sockerless_ecs.engine.contract import Created, Filters, Waiting
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.listing import Listing

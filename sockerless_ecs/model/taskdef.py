@@ -22,6 +22,8 @@ TOKEN_VARIABLE = "SOCKERLESS_AGENT_TOKEN"
 LAUNCH_VARIABLE = "SOCKERLESS_LAUNCH"
 """Carries the client token in the override, so that a task can be matched to the request that made it."""
 _BASE_CPU_UNITS, _BASE_MEMORY_MIB = 256, 512
+_SHAPE = 1
+"""Counts the changes of how a definition is rendered for ECS: an old rendering is never taken for a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class TaskDefinition:
     agent_port: int
     start_timeout_seconds: int
     readonly_root: bool = False
+    shape: int = _SHAPE
     cpu_units: int = _BASE_CPU_UNITS
     memory_mib: int = _BASE_MEMORY_MIB
     """Cpu and memory that every RunTask overrides."""

@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from sockerless_ecs.agent import AwslogsReader
-from sockerless_ecs.aws.logs import Logs
+from sockerless_ecs.aws import Logs
 from sockerless_ecs.errors import NotFound
 from sockerless_ecs.model.container import Run
 from sockerless_ecs.model.log import LogLine

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
-from sockerless_ecs.aws.ecs import Ecs
+from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model.cleanup import KnownDefinition
 from sockerless_ecs.model.taskdef import TaskDefinition

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import structlog
 import trio
 
-from sockerless_ecs.aws.ecs import Ecs
+from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import NotFound, SockerlessError
 from sockerless_ecs.model.cleanup import CleanupJob, CleanupKind
 from sockerless_ecs.model.task import TaskSnapshot

@@ -13,7 +13,7 @@ from sockerless_ecs.agent import (
     AgentUnreachable,
     StartRefused,
 )
-from sockerless_ecs.aws.ecs import Ecs
+from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unavailable
 from sockerless_ecs.model.cleanup import CleanupJob, CleanupKind
 from sockerless_ecs.model.container import Container, Run, RunId, Task, TaskArn, new_run_id

@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from sockerless_ecs.agent import agent_image, publish
-from sockerless_ecs.aws.ecr import Ecr
+from sockerless_ecs.aws import Ecr
 from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.registry import Login, RegistryClient
