@@ -35,7 +35,10 @@ def find_file(named: str | None, environment: Mapping[str, str], default: Path =
     """The file to read: `--config`, else SOCKERLESS_CONFIG, else the default one if it is there."""
     if name := named or environment.get("SOCKERLESS_CONFIG"):
         return Path(name)
-    return default if default.exists() else None
+    try:
+        return default if default.exists() else None
+    except PermissionError:
+        return default  # it may be there: reading it says what is wrong
 
 
 def _add_flag(group: argparse._ArgumentGroup, key: Key) -> None:

@@ -21,7 +21,7 @@ import trio
 
 from sockerless_ecs.errors import StoreUnusable
 from sockerless_ecs.model.container import Container
-from sockerless_ecs.store import Put, open_store
+from sockerless_ecs.store import Put, Store, open_store
 from sockerless_ecs.store.migrations import Schema, current_schema
 from sockerless_ecs.store.sqlite import SqliteStore
 from tests.store.records import CONTAINER, EVERY_KIND, IMAGE, NETWORK, TASK, VOLUME
@@ -208,6 +208,35 @@ async def test_close_waits_for_commits_already_called(path: Path) -> None:
     store = await open_store(path)
     assert await store.get(Container, CONTAINER.id) == CONTAINER
     await store.aclose()
+
+
+async def test_cancelled_open_leaves_nothing_locked(path: Path) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await open_store(path)
+    assert scope.cancelled_caught
+    await (await open_store(path)).aclose()
+
+
+async def test_of_daemons_that_begin_together_one_gets_the_database(path: Path) -> None:
+    stores: list[Store] = []
+    refused: list[str] = []
+
+    async def begin() -> None:
+        try:
+            stores.append(await open_store(path))
+        except StoreUnusable as error:
+            refused.append(str(error))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(begin)
+    (store,) = stores
+    await store.commit(Put(CONTAINER))
+    await store.aclose()
+    assert len(refused) == 7
+    assert all("is in use by" in reason for reason in refused)
+    assert [file.name for file in path.parent.iterdir()] == ["state.db"]
 
 
 async def test_text_file_is_refused(path: Path) -> None:
