@@ -87,9 +87,18 @@ def _run(name: str, words: Sequence[str]) -> int:
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except SockerlessError as error:
-        return _fail(str(error))
+    except (SockerlessError, ExceptionGroup) as error:
+        if failure := _only_failure(error):
+            return _fail(str(failure))
+        raise
     return code
+
+
+def _only_failure(error: Exception) -> SockerlessError | None:
+    """The failure to tell, also out of a nursery's groups; None when there is more to it than that."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, SockerlessError) else None
 
 
 def _refusal(system: str, machine: str) -> str | None:

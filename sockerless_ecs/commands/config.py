@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from sockerless_ecs.commands.ps import table
+from sockerless_ecs.commands.table import table
 from sockerless_ecs.config import add_flags, find_file, flags_of, load
 
 

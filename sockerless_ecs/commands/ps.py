@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, Final
 
 from sockerless_ecs.commands.client import ApiClient, add_socket_argument, with_daemon
+from sockerless_ecs.commands.table import table
 
 _SHORT_ID: Final = 12
 _COMMAND_WIDTH: Final = 22
@@ -37,12 +37,6 @@ def main(arguments: argparse.Namespace) -> int:
         lines = table([_HEADINGS, *(_row(container, time.time()) for container in found)])
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Left-aligned columns, three blanks apart."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _row(container: dict[str, Any], now: float) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from sockerless_ecs.commands.client import (
     container_path,
     with_daemon,
 )
+from sockerless_ecs.commands.pulling import pulling
 from sockerless_ecs.commands.streams import copy_output
 from sockerless_ecs.errors import InvalidParameter, SockerlessError
 
@@ -204,34 +205,19 @@ async def _create(client: ApiClient, arguments: argparse.Namespace) -> str:
     except ApiError as error:
         if error.status != _STATUS_NOT_FOUND:
             raise
-        await pull(client, arguments.image)
+        await _pull(client, arguments.image)
         created = await client.call("POST", "/containers", body=body, **query)
     for warning in created.get("Warnings") or ():
         sys.stderr.write(f"WARNING: {warning}\n")
     return str(created["Id"])
 
 
-async def pull(client: ApiClient, image: str) -> None:
+async def _pull(client: ApiClient, image: str) -> None:
     """Pull `image`, showing its progress on stderr."""
     sys.stderr.write(f"Unable to find image '{image}' locally\n")
-    async with client.stream("POST", "/images/pull", body={"Reference": image}) as chunks:
-        async for line in _lines(chunks):
-            progress = json.loads(line)
-            if "error" in progress:
-                raise ApiError(500, str(progress["error"]))
-            where = f"{progress['id']}: " if progress.get("id") else ""
-            sys.stderr.write(f"{where}{progress.get('status', '')}\n")
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    pending = b""
-    async for chunk in chunks:
-        *whole, pending = (pending + chunk).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line
-    if pending.strip():
-        yield pending
+    async with pulling(client, image) as progress:
+        async for line in progress:
+            sys.stderr.write(f"{line}\n")
 
 
 def _exit_code(message: str) -> int:

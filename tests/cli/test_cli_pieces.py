@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockerless_ecs.commands import logs, run
-from sockerless_ecs.commands.ps import age, table
+from sockerless_ecs.commands.ps import age
 from sockerless_ecs.commands.streams import FrameReader
+from sockerless_ecs.commands.table import table
 from sockerless_ecs.errors import InvalidParameter
 
 

@@ -1,0 +1,192 @@
+"""The daemon as a child process on an embedded AWS: what `sandbox` and `demo` share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+from sockerless_ecs.commands.client import DaemonUnreachable, open_client
+from sockerless_ecs.commands.tied import start_tied
+from sockerless_ecs.errors import Unavailable
+from sockerless_ecs.sandbox.launch import (
+    SandboxInfo,
+    SandboxOptions,
+    credentials,
+    daemon_settings,
+    embedded_aws,
+)
+
+_READY_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.02
+_END_SECONDS: Final = 15.0
+_GRACE_SECONDS: Final = 5.0
+_SHOWN_LINES: Final = 20
+_MODES: Final = ("full", "rootless", "bare")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandboxed:
+    """A daemon that answers, and where it and its AWS are."""
+
+    info: SandboxInfo
+    socket: Path
+    environment: Mapping[str, str]
+    """For programs that use it: SOCKERLESS_SOCKET, AWS_ENDPOINT_URL, credentials that are worth nothing."""
+    process: subprocess.Popen[bytes]
+
+    async def ended(self) -> int:
+        """The daemon's exit code, once it has ended."""
+        return await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
+
+
+def add_sandbox_arguments(parser: argparse.ArgumentParser, *, provision: float, stop: float) -> None:
+    """The flags that shape the embedded AWS."""
+    flag = parser.add_argument
+    flag(
+        "--provision-seconds",
+        type=_seconds,
+        default=provision,
+        metavar="S",
+        help=f"from RunTask to RUNNING (default {provision:g})",
+    )
+    flag(
+        "--stop-seconds",
+        type=_seconds,
+        default=stop,
+        metavar="S",
+        help=f"from the end of a task's processes to STOPPED (default {stop:g})",
+    )
+    flag(
+        "--log-delay-seconds",
+        type=_seconds,
+        default=1.0,
+        metavar="S",
+        help="how late lines are in CloudWatch Logs (default 1)",
+    )
+    flag("--mode", choices=_MODES, help="how tasks are isolated (default: the best that works here)")
+    flag(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep everything in DIR (default: a temporary folder that goes with the sandbox)",
+    )
+
+
+def options_of(arguments: argparse.Namespace) -> SandboxOptions:
+    """What was asked for on the command line."""
+    return SandboxOptions(
+        provision_seconds=arguments.provision_seconds,
+        stop_seconds=arguments.stop_seconds,
+        log_delay_seconds=arguments.log_delay_seconds,
+        mode=arguments.mode,
+        state_dir=arguments.state_dir,
+    )
+
+
+@asynccontextmanager
+async def sandboxed_daemon(options: SandboxOptions, *, log_to_file: bool) -> AsyncIterator[Sandboxed]:
+    """A daemon that is ready; it and its AWS end with the context, or with us.
+
+    Raises:
+        Unavailable: The sandbox or the daemon cannot start here; the message says why.
+    """
+    async with embedded_aws(options) as info:
+        folder = info.state_dir / "daemon"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        socket = folder / "backend.sock"
+        environment = _without_aws(os.environ) | credentials(info)
+        with _daemon(
+            folder, _configuration(info, folder, socket), environment, log_to_file=log_to_file
+        ) as process:
+            try:
+                await _ready(socket, process, folder / "daemon.log")
+                yield Sandboxed(
+                    info=info,
+                    socket=socket,
+                    environment=environment | {"SOCKERLESS_SOCKET": str(socket)},
+                    process=process,
+                )
+            finally:
+                with trio.CancelScope(shield=True):
+                    await _end(process)
+
+
+@contextmanager
+def _daemon(
+    folder: Path, configuration: Mapping[str, Any], environment: Mapping[str, str], *, log_to_file: bool
+) -> Any:
+    file = folder / "daemon.yaml"
+    file.write_text(json.dumps(configuration, indent=2))  # JSON is YAML
+    command = [sys.executable, "-m", "sockerless_ecs", "serve", "--config", str(file)]
+    own = {name: value for name, value in environment.items() if not name.startswith("SOCKERLESS_")}
+    if not log_to_file:
+        yield start_tied(command, own, new_session=True)
+        return
+    with (folder / "daemon.log").open("wb") as log:
+        yield start_tied(command, own, output=log, new_session=True)
+
+
+def _configuration(info: SandboxInfo, folder: Path, socket: Path) -> dict[str, Any]:
+    return daemon_settings(info) | {
+        "listen": {"socket": str(socket)},
+        "store": {"path": str(folder / "state.db")},
+        "shutdown": {"grace_seconds": _GRACE_SECONDS},
+        "log": {"format": "console"},
+    }
+
+
+def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """Somebody's real account must not shine through."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+    return kept | {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+async def _ready(socket: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    with trio.move_on_after(_READY_SECONDS):
+        async with open_client(socket) as client:
+            while process.poll() is None:
+                try:
+                    await client.call("GET", "/info")
+                except DaemonUnreachable:
+                    await trio.sleep(_POLL_SECONDS)
+                else:
+                    return
+    happened = "did not get ready" if process.poll() is None else f"ended with exit code {process.returncode}"
+    raise Unavailable(f"the daemon in the sandbox {happened}{last_lines(log)}")
+
+
+def last_lines(log: Path) -> str:
+    """The end of a daemon's log, to be put under a message; empty when it logs elsewhere."""
+    if not log.exists():
+        return ""
+    lines = log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
+    return "; its last words:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with trio.move_on_after(_END_SECONDS):
+        await trio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+    process.kill()
+    process.wait()
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
