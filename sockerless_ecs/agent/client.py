@@ -1,0 +1,258 @@
+"""The daemon's end of the agent protocol: one task's agent, reached over mutual TLS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+import trio
+
+from sockerless_ecs.agent.exchange import UPGRADED, Answer, exchange
+from sockerless_ecs.agent.identity import proves
+from sockerless_ecs.agent.protocol import (
+    AgentEvent,
+    AgentLost,
+    AgentUnreachable,
+    Health,
+    Names,
+    Started,
+    StartRefused,
+    StartRequest,
+    WrongAgent,
+)
+from sockerless_ecs.agent.records import RecordParser
+from sockerless_ecs.agent.tls import TlsStream
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unimplemented
+from sockerless_ecs.model.log import LogLine
+
+_T = TypeVar("_T")
+_FAILURES: dict[int, type[SockerlessError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidParameter,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.NOT_IMPLEMENTED: Unimplemented,
+}
+
+
+class _Refusal(msgspec.Struct):
+    kind: str = ""
+    message: str = ""
+
+
+class AgentClient:
+    """One task's agent.
+
+    Every call may raise `AgentUnreachable` (nothing answers), `WrongAgent` (somebody else does) and
+    `AgentLost` (cut; it may have happened). Nothing is sent before the agent has proved that it is the
+    task's. Callers bound calls with cancel scopes; a cancelled call leaves no socket behind. One
+    verified connection is kept for the next call; with a nursery it is made ready in the background.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        token: bytes,
+        context: ssl.SSLContext,
+        nursery: trio.Nursery | None = None,
+    ) -> None:
+        self._address, self._port = address, port
+        self._token = token
+        self._context = context
+        self._nursery = nursery
+        self._spare: TlsStream | None = None
+        self._preparing = False
+        self._closed = False
+
+    async def connect(self) -> None:
+        """Have a verified connection ready."""
+        if self._spare is None or not self._spare.is_silent():
+            self._keep(await self._new_connection())
+
+    async def health(self) -> Health:
+        """How the agent is."""
+        return await self._call("GET", "/health", Health)
+
+    async def start(self, request: StartRequest) -> Started:
+        """Start a run, or learn how its start went; raises `StartRefused`."""
+        answer = await self._ask("POST", "/start", request)
+        if answer.status != HTTPStatus.OK:
+            refusal = msgspec.json.decode(answer.body, type=_Refusal)
+            raise StartRefused(refusal.kind, refusal.message)
+        return msgspec.json.decode(answer.body, type=Started)
+
+    async def signal(self, run: str, signal: str) -> None:
+        """Signal a run's process; raises `NotFound` for an unknown run, `Conflict` when it does not live."""
+        await self._call("POST", "/signal", dict, {"run": run, "signal": signal})
+
+    async def set_names(self, names: Names) -> None:
+        """Replace what the container calls itself and its peers; raises `InvalidParameter`."""
+        await self._call("PUT", "/names", dict, names)
+
+    async def ack(self, seq: int) -> None:
+        """Say that every event up to this one is safe: an exit that is keeps the task no longer."""
+        await self._call("POST", f"/ack?seq={seq}", dict)
+
+    async def quit(self) -> None:
+        """End the agent, and a process that lives with it."""
+        await self._call("POST", "/quit", dict)
+
+    @asynccontextmanager
+    async def events(self, after: int = 0) -> AsyncGenerator[AsyncIterator[AgentEvent]]:
+        """What happened past a number, and what happens from now on.
+
+        The iterator ends when the agent ends on purpose, and raises `AgentLost` when it was cut.
+        """
+        async with self._upgraded(f"/events?after={after}") as (stream, early):
+            yield _events(stream, early)
+
+    @asynccontextmanager
+    async def logs(
+        self,
+        run: str,
+        *,
+        after: int = 0,
+        tail: int | None = None,
+        since_ns: int = 0,
+        until_ns: int = 0,
+        follow: bool = False,
+        stdout: bool = True,
+        stderr: bool = True,
+    ) -> AsyncGenerator[AsyncIterator[list[LogLine]]]:
+        """A run's lines, in batches as they arrive; raises `NotFound` for an unknown run.
+
+        The iterator ends when all was sent: with `follow` when the run's output has ended, else where
+        the output ended when it was asked. Numbers jump where the agent's ring was overwritten. A line
+        without its newline comes when more of it, or the end of the stream, has come.
+        """
+        query = {
+            "run": run,
+            "after": after,
+            "tail": "all" if tail is None else tail,
+            "since": since_ns,
+            "until": until_ns,
+            "follow": int(follow),
+            "stdout": int(stdout),
+            "stderr": int(stderr),
+        }
+        async with self._upgraded(f"/logs?{urlencode(query)}") as (stream, early):
+            yield _batches(stream, early)
+
+    async def aclose(self) -> None:
+        """Let the spare connection go. Streams belong to who opened them."""
+        self._closed = True
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+        await trio.lowlevel.checkpoint()
+
+    async def _call(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
+        answer = await self._ask(method, path, body)
+        _require(answer, HTTPStatus.OK)
+        return msgspec.json.decode(answer.body, type=kind)
+
+    async def _ask(self, method: str, path: str, body: object = None) -> Answer:
+        stream = await self._take()
+        try:
+            answer = await exchange(stream, method, path, body)
+        except BaseException:
+            stream.close()
+            raise
+        self._keep(stream)
+        return answer
+
+    @asynccontextmanager
+    async def _upgraded(self, path: str) -> AsyncGenerator[tuple[TlsStream, bytes]]:
+        stream = await self._take()
+        try:
+            answer = await exchange(stream, "GET", path, upgrade=True)
+            _require(answer, UPGRADED)
+            self._prepare_spare()
+            yield stream, answer.body
+        finally:
+            stream.close()
+
+    async def _take(self) -> TlsStream:
+        """The spare connection, if it still lives, else a new one."""
+        stream, self._spare = self._spare, None
+        if stream is not None:
+            if stream.is_silent():
+                return stream
+            stream.close()
+        return await self._new_connection()
+
+    def _keep(self, stream: TlsStream) -> None:
+        if self._closed or self._spare is not None:
+            stream.close()
+        else:
+            self._spare = stream
+
+    def _prepare_spare(self) -> None:
+        if self._nursery is not None and not self._preparing and not self._closed and self._spare is None:
+            self._preparing = True
+            self._nursery.start_soon(self._make_spare)
+
+    async def _make_spare(self) -> None:
+        try:
+            if not self._closed:
+                self._keep(await self._new_connection())
+        except (AgentUnreachable, WrongAgent, AgentLost):
+            pass  # the next call tries for itself and tells its caller
+        finally:
+            self._preparing = False
+
+    async def _new_connection(self) -> TlsStream:
+        """Connect, and check that this is our task's agent before anything else is said."""
+        stream = await TlsStream.connect(self._address, self._port, self._context)
+        try:
+            answer = await exchange(stream, "GET", "/health")
+            if not proves(_proof(answer), self._token, stream.peer_certificate()):
+                raise WrongAgent(f"{self._address}:{self._port} does not hold the task's token")
+        except AgentLost as error:
+            stream.close()  # in TLS 1.3 a client whose key is refused learns it only now
+            raise AgentUnreachable(f"no agent answers at {self._address}:{self._port}: {error}") from error
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+
+def _proof(answer: Answer) -> str:
+    try:
+        return msgspec.json.decode(answer.body, type=Health).proof
+    except msgspec.DecodeError:
+        return ""
+
+
+def _require(answer: Answer, status: int) -> None:
+    if answer.status == status:
+        return
+    refusal = msgspec.json.decode(answer.body, type=_Refusal)
+    raise _FAILURES.get(answer.status, SockerlessError)(f"agent: {refusal.message}")
+
+
+async def _events(stream: TlsStream, early: bytes) -> AsyncGenerator[AgentEvent]:
+    decoder = msgspec.json.Decoder(AgentEvent)
+    rest = early
+    while True:
+        *lines, rest = rest.split(b"\n")
+        for line in lines:
+            yield decoder.decode(line)
+        data = await stream.receive_some()
+        if not data:
+            return
+        rest += data
+
+
+async def _batches(stream: TlsStream, early: bytes) -> AsyncGenerator[list[LogLine]]:
+    parser = RecordParser()
+    data = early or await stream.receive_some()
+    while data:
+        if lines := parser.feed(data):
+            yield lines
+        data = await stream.receive_some()

@@ -1,0 +1,3 @@
+module sockerless.dev/agent
+
+go 1.24
