@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +21,9 @@ from sockerless_ecs.http.server import serve as drained_server
 from sockerless_ecs.registry import Login, RegistryClient
 from sockerless_ecs.rooms import Rooms
 from sockerless_ecs.services.ledger import Ledger
-from sockerless_ecs.store import HeldIdentity, Store, hold_identity, new_identity, open_store
+from sockerless_ecs.store import Identity, Store, hold_identity, new_identity, open_store
 
 _LOG = structlog.get_logger(__name__)
-_IDENTITY_FILE = "identity.json"
 
 OpenStore = Callable[[Path | Literal["memory"]], Any]
 OpenEcs = Callable[[aws.Calls, str], aws.Ecs]
@@ -42,7 +41,7 @@ async def serve(
     Raises `Misconfigured` for what keeps it from starting. `open_state` and `open_ecs` are the seams where
     a test can make the daemon die between two steps.
     """
-    with _held_identity(settings) as held:
+    with _held_identity(settings) as identity:
         async with _stored(settings, open_state) as store:
             calls = await aws.connect(settings.ecs.region, settings.ecs.endpoint_url or None)
             async with _registry(settings, calls) as registry:
@@ -51,7 +50,7 @@ async def serve(
                 def build(services: trio.Nursery, jobs: trio.Nursery) -> Rooms:
                     return Rooms(
                         settings=settings,
-                        identity=held.identity,
+                        identity=identity,
                         ledger=ledger,
                         calls=calls,
                         registry=registry,
@@ -132,18 +131,18 @@ async def _listeners(settings: Settings) -> Sequence[trio.abc.Listener[Any]]:
     return found
 
 
-def _held_identity(settings: Settings) -> HeldIdentity:
-    if settings.store.backend == "memory":
-        return HeldIdentity(new_identity(), None)
-    return hold_identity(Path(settings.store.path).with_name(_IDENTITY_FILE))
+@contextmanager
+def _held_identity(settings: Settings) -> Iterator[Identity]:
+    if settings.store.identity_path is None:
+        yield new_identity()
+        return
+    with hold_identity(settings.store.identity_path) as held:
+        yield held.identity
 
 
 @asynccontextmanager
 async def _stored(settings: Settings, open_state: OpenStore) -> AsyncIterator[Store]:
-    where: Path | Literal["memory"] = "memory"
-    if settings.store.backend == "sqlite":
-        where = Path(settings.store.path)
-    store = await open_state(where)
+    store = await open_state(settings.store.where)
     try:
         yield store
     finally:

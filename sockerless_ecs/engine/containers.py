@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -48,7 +48,8 @@ class _Wait:
 
     async def outcome(self) -> ExitStatus:
         """The exit that was waited for."""
-        return (await self.moment.wait_value(self.reached)).status
+        moment: Moment = await self.moment.wait_value(self.reached)
+        return moment.status
 
 
 class EngineContainers:
@@ -247,5 +248,5 @@ class EngineContainers:
         self._bus.emit("container", action, live.id, {**attributes(live.record), **more})
 
 
-def _exit_after(live: Live, exits: int) -> Awaitable[Moment]:
-    return live.moment.wait_value(lambda moment: moment.exits > exits or moment.removed)
+async def _exit_after(live: Live, exits: int) -> None:
+    await live.moment.wait_value(lambda moment: moment.exits > exits or moment.removed)

@@ -114,7 +114,7 @@ class EngineImages:
 
 def _check_filters(filters: Filters, built: Collection[str]) -> None:
     filtering.check(filters, filtering.IMAGE)
-    if missing := sorted(set(filters) - built):
+    if missing := sorted(set(filters) - set(built)):
         not_built(f"image list with the filter {missing[0]!r}")
 
 

@@ -18,12 +18,12 @@ AGENT_PATH = f"{AGENT_FOLDER}/agent"
 STOP_TIMEOUT_SECONDS = 120
 """The longest that Fargate allows between SIGTERM and SIGKILL; shorter ones are the agent's business."""
 LOG_STREAM_PREFIX = "sockerless"
-TOKEN_VARIABLE = "SOCKERLESS_AGENT_TOKEN"
+TOKEN_VARIABLE = "SOCKERLESS_AGENT_TOKEN"  # noqa: S105 - its name, not its value
 LAUNCH_VARIABLE = "SOCKERLESS_LAUNCH"
 """Carries the client token in the override, so that a task can be matched to the request that made it."""
 _BASE_CPU_UNITS, _BASE_MEMORY_MIB = 256, 512
 _SHAPE = 1
-"""Counts the changes of how a definition is rendered for ECS: an old rendering is never taken for a new one."""
+"""Counts the changes of how a definition is rendered for ECS, so that an old one is never taken for new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

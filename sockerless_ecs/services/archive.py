@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import structlog
 import trio
@@ -26,7 +26,7 @@ class Archive:
         self._logs = logs
         self._group = group
 
-    async def lines(self, run: Run, first: int, last: int | None) -> AsyncIterator[Sequence[LogLine]]:
+    async def lines(self, run: Run, first: int, last: int | None) -> AsyncGenerator[Sequence[LogLine], None]:
         """Batches of the lines `first` to `last` (None = to the end of the run).
 
         Waits a bounded time for lines that CloudWatch does not have yet; what it never gets is logged as

@@ -174,6 +174,7 @@ class Launcher:
             except (AgentLost, AgentUnreachable):
                 # Whether it heard us is not known; it is asked again with the same run id.
                 live.agent = None
+                await agent.aclose()
 
     async def _start_again(self, live: Live, agent: AgentClient) -> None:
         record = live.record
@@ -214,7 +215,8 @@ class Launcher:
             snapshot = await self._ecs.run_task(task.request)
         # The thread is never abandoned: an ARN that exists reaches this line, even when cancelled.
         with trio.CancelScope(shield=True):
-            return await self.adopt(live, task, TaskArn(snapshot.arn))
+            task = await self.adopt(live, task, TaskArn(snapshot.arn))
+        return task
 
     async def adopt(self, live: Live, task: Task, arn: TaskArn) -> Task:
         """Persist which task it became."""
@@ -240,6 +242,8 @@ class Launcher:
         try:
             started = await agent.start(start_request(record, record.run_id, self._place))
         except StartRefused as refusal:
+            if refusal.kind == "conflict":  # the task is about to end, or its last run has not yet
+                raise Conflict(refusal.message) from refusal
             raise InvalidParameter(
                 "failed to create task for container: failed to start the process: " + refusal.message
             ) from refusal

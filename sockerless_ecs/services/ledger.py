@@ -16,7 +16,7 @@ from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, StoreUnu
 from sockerless_ecs.model import lifecycle
 from sockerless_ecs.model.cleanup import CleanupJob
 from sockerless_ecs.model.container import Container, ContainerId, ExitStatus, Run, RunId
-from sockerless_ecs.model.image import Image
+from sockerless_ecs.model.image import Image, ImageRef
 from sockerless_ecs.store.contract import Delete, Put, Snapshot, Store
 
 _LOG = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Ledger:
         self._live = {record.id: Live(record) for record in snapshot.containers.values()}
         self._names = {live.record.name: live.id for live in self._live.values()}
         self.runs: dict[RunId, Run] = dict(snapshot.runs)
-        self.images: dict[str, Image] = dict(snapshot.images)
+        self.images: dict[ImageRef, Image] = dict(snapshot.images)
         self.jobs: dict[str, CleanupJob] = dict(snapshot.cleanup_jobs)
         self.definitions: dict[str, str] = {known.hash: known.arn for known in snapshot.definitions.values()}
 

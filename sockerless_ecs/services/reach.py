@@ -16,19 +16,19 @@ _AT_ONCE = 12
 
 async def reach(make: Callable[[], AgentClient]) -> AgentClient:
     """The first client whose connect succeeded. Tries until cancelled; a cancellation leaves nothing open."""
-    winner: AgentClient | None = None
+    winner: list[AgentClient] = []
     limit = trio.CapacityLimiter(_AT_ONCE)
     async with trio.open_nursery() as attempts:
 
         async def attempt(over: trio.Event) -> None:
-            nonlocal winner
             client = make()
             kept = False
             try:
                 with trio.move_on_after(_ATTEMPT_SECONDS):
                     await client.connect()
-                    if winner is None:
-                        winner, kept = client, True
+                    if not winner:
+                        winner.append(client)
+                        kept = True
                         attempts.cancel_scope.cancel()
             except (AgentUnreachable, WrongAgent):
                 # Refused: it will listen in a moment. Somebody else's: the address has just changed hands.
@@ -40,11 +40,13 @@ async def reach(make: Callable[[], AgentClient]) -> AgentClient:
                 limit.release_on_behalf_of(over)
                 over.set()
 
-        while True:
-            over = trio.Event()
-            await limit.acquire_on_behalf_of(over)
-            attempts.start_soon(attempt, over)
-            with trio.move_on_after(_SILENT_SECONDS):
-                await over.wait()
-    assert winner is not None
-    return winner
+        async def keep_trying() -> None:
+            while True:
+                over = trio.Event()
+                await limit.acquire_on_behalf_of(over)
+                attempts.start_soon(attempt, over)
+                with trio.move_on_after(_SILENT_SECONDS):
+                    await over.wait()
+
+        attempts.start_soon(keep_trying)
+    return winner[0]

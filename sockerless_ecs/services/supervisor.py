@@ -108,11 +108,13 @@ class Supervisor:
                             return
             except (AgentLost, AgentUnreachable, WrongAgent):
                 _LOG.info("agent_connection_ended", container_id=live.id, task_arn=arn)
+            if live.record.state is State.STARTING:
+                return  # the launcher meets the agent again, and has it followed again
             if self._concerns(live, arn):
                 live.agent = None
                 with trio.CancelScope(shield=True):
                     await agent.aclose()
-                if not live.record.state.alive and live.record.state is not State.STARTING:
+                if not live.record.state.alive:
                     await self._over(live)
                     return
 

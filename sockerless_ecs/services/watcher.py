@@ -12,11 +12,12 @@ import trio
 from trio_util import AsyncValue
 
 from sockerless_ecs.errors import NotFound, SockerlessError
+from sockerless_ecs.model.container import TaskArn
 from sockerless_ecs.model.task import TaskSnapshot
 
 _LOG = structlog.get_logger(__name__)
 
-Describe = Callable[[Sequence[str]], Awaitable[Mapping[str, TaskSnapshot]]]
+Describe = Callable[[Sequence[str]], Awaitable[Mapping[TaskArn, TaskSnapshot]]]
 
 BATCH = 100
 """DescribeTasks takes at most 100 tasks (ECS API reference)."""
@@ -109,7 +110,7 @@ class TaskWatcher:
                 found = None
             self._take(batch, found)
 
-    def _take(self, batch: Sequence[str], found: Mapping[str, TaskSnapshot] | None) -> None:
+    def _take(self, batch: Sequence[str], found: Mapping[TaskArn, TaskSnapshot] | None) -> None:
         now = trio.current_time()
         pause = min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, self._typical_seconds / 8))
         for arn in batch:
@@ -121,7 +122,7 @@ class TaskWatcher:
             if found is None:
                 watched.due = now + _LONGEST_SECONDS
                 continue
-            snapshot = found.get(arn)
+            snapshot = found.get(TaskArn(arn))
             if snapshot is not None:
                 watched.last_seen = now
                 newest = watched.latest.value

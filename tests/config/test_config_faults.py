@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sockerless_ecs.config import Settings, check_paths, load
-from sockerless_ecs.config_schema import EcsSettings, ListenSettings, StoreSettings, keys
+from sockerless_ecs.config.schema import EcsSettings, ListenSettings, StoreSettings, keys
 from sockerless_ecs.errors import Misconfigured
 
 REQUIRED: Mapping[str, str] = {

@@ -13,7 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from sockerless_ecs.config import Loaded, Settings, add_flags, find_file, flags_of, load
-from sockerless_ecs.config_schema import Key, keys
+from sockerless_ecs.config.schema import Key, keys
 from sockerless_ecs.errors import Misconfigured
 
 _ROOT = Path(__file__).parents[2]
@@ -74,6 +74,7 @@ _THREE: Mapping[str, tuple[tuple[str, object], ...]] = {
     "store.path": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
     "agent.port": (("1", 1), ("2", 2), ("65535", 65535)),
     "agent.start_timeout_seconds": (("1", 1), ("2", 2), ("3", 3)),
+    "agent.reach_timeout_seconds": (("1", 1), ("2", 2), ("3", 3)),
     "agent.linger_seconds": (("0", 0), ("2", 2), ("3", 3)),
     "agent.repository": (("a1",) * 2, ("team/agent",) * 2, ("x-y",) * 2),
     "images.mirrors": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sockerless_ecs.config_schema import StoreSettings, keys
+from sockerless_ecs.config.schema import StoreSettings, keys
 
 _UNIT = Path(__file__).parents[2] / "conf" / "systemd" / "sockerless-backend.service"
 

@@ -12,9 +12,9 @@ import msgspec
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sockerless_ecs.config_checks import check_paths, contradictions
-from sockerless_ecs.config_flags import DEFAULT_FILE, add_flags, find_file, flags_of
-from sockerless_ecs.config_layers import (
+from sockerless_ecs.config.checks import contradictions
+from sockerless_ecs.config.flags import DEFAULT_FILE
+from sockerless_ecs.config.layers import (
     Fault,
     Layer,
     aws_profile_region,
@@ -23,19 +23,8 @@ from sockerless_ecs.config_layers import (
     flag_layer,
     region_layer,
 )
-from sockerless_ecs.config_schema import Key, Settings, keys, sections
+from sockerless_ecs.config.schema import Key, Settings, keys, sections
 from sockerless_ecs.errors import Misconfigured
-
-__all__ = [
-    "DEFAULT_FILE",
-    "Loaded",
-    "Settings",
-    "add_flags",
-    "check_paths",
-    "find_file",
-    "flags_of",
-    "load",
-]
 
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _MASK = "***"

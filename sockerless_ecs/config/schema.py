@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from sockerless_ecs import config_rules as rules
+from sockerless_ecs.config import rules as rules
 
 T = TypeVar("T")
 
@@ -174,6 +174,11 @@ class AgentSettings:
     start_timeout_seconds: int = _key(
         300,
         "a task to which nobody gives a process for so long ends itself",
+        rule=rules.between(1, _DAY_SECONDS),
+    )
+    reach_timeout_seconds: int = _key(
+        60,
+        "how long an agent may stay silent once ECS says that its task runs",
         rule=rules.between(1, _DAY_SECONDS),
     )
     linger_seconds: int = _key(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from sockerless_ecs.config_schema import Key, keys, sections
+from sockerless_ecs.config.schema import Key, keys, sections
 
 DEFAULT_FILE = Path("/etc/sockerless/sockerless-backend.yaml")
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sockerless_ecs.config_layers import Fault
-from sockerless_ecs.config_schema import ListenSettings, Settings, keys
+from sockerless_ecs.config.layers import Fault
+from sockerless_ecs.config.schema import ListenSettings, Settings, keys
 from sockerless_ecs.errors import Misconfigured
 from sockerless_ecs.model.sizing import SIZES
 

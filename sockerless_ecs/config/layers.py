@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]  # comes with OmegaConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sockerless_ecs.config_schema import Key, keys, sections
+from sockerless_ecs.config.schema import Key, keys, sections
 from sockerless_ecs.errors import Misconfigured
 
 RESERVED_VARIABLES = frozenset(("SOCKERLESS_SOCKET", "SOCKERLESS_CONFIG"))
