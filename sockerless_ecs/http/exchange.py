@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import structlog
 import trio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioResponse
@@ -19,12 +17,13 @@ from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.http.failures import failure_reply
 from sockerless_ecs.http.route import Reply, Streamed
 from sockerless_ecs.http.server import LongLived
+from sockerless_ecs.telemetry import bound, get_logger, new_request_id
 
 _RECORD = "sockerless.record"
 _NO_BODY = frozenset({204, 304})
 _Send = Callable[[Any], Awaitable[None]]
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_LOG = get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -67,7 +66,7 @@ def _recorded(scope: Any) -> Iterator[Record]:
     """Bind the request id to the context, and log the request once it is over."""
     record: Record = scope[_RECORD]
     started = time.monotonic()
-    with structlog.contextvars.bound_contextvars(request_id=record.request_id):
+    with bound(request_id=record.request_id):
         try:
             yield record
         finally:
@@ -76,7 +75,7 @@ def _recorded(scope: Any) -> Iterator[Record]:
                 details["cut_short"] = True
             if record.aws_request_ids:
                 details["aws_request_ids"] = record.aws_request_ids
-            log.info(
+            _LOG.info(
                 "request",
                 method=scope.get("method", "WEBSOCKET"),
                 path=scope["raw_path"].decode("ascii", "replace"),
@@ -88,7 +87,7 @@ def _recorded(scope: Any) -> Iterator[Record]:
 
 
 def _prepared(scope: Any) -> Any:
-    return scope | {"path": _routing_path(scope["raw_path"]), _RECORD: Record(secrets.token_hex(8))}
+    return scope | {"path": _routing_path(scope["raw_path"]), _RECORD: Record(new_request_id())}
 
 
 def _routing_path(raw_path: bytes) -> str:
@@ -143,7 +142,7 @@ class Exchange(TrioASGIHTTPConnection):
         except BaseException as error:  # noqa: BLE001 (what is not a failure is raised again)
             reply = failure_reply(error, record.request_id)
             if output.begun:
-                log.warning("stream broke off", error=str(error))  # the missing end tells the client
+                _LOG.warning("stream broke off", error=str(error))  # the missing end tells the client
                 return
             await self._send_response(send, response_of(reply, record))
             return

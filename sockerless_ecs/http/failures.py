@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import structlog
 import trio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from sockerless_ecs import errors
 from sockerless_ecs.http.route import Reply, json_reply
 from sockerless_ecs.http.shapes.error import ErrorBody
+from sockerless_ecs.telemetry import get_logger
 
 BODY_BYTES = 16 * 1024 * 1024
 """The largest JSON body that is read."""
@@ -26,7 +26,7 @@ _STATUS: dict[type[errors.SockerlessError], int] = {
     errors.Misconfigured: 500,
 }
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_LOG = get_logger(__name__)
 
 
 def failure_reply(error: BaseException, request_id: str) -> Reply:
@@ -38,7 +38,7 @@ def failure_reply(error: BaseException, request_id: str) -> Reply:
         cancelled, failed = error.split(trio.Cancelled)
         if cancelled is not None:
             if failed is not None:
-                log.error("failed while being cancelled", exc_info=failed)
+                _LOG.error("failed while being cancelled", exc_info=failed)
             raise cancelled
         error = _only(error)
     match error:
@@ -47,7 +47,7 @@ def failure_reply(error: BaseException, request_id: str) -> Reply:
         case HTTPException():
             return _of_the_router(error)
         case Exception():
-            log.error("request failed", exc_info=error)
+            _LOG.error("request failed", exc_info=error)
             message = f"internal error, see the daemon's log for request {request_id}"
             return json_reply(ErrorBody(message=message), 500)
     raise error

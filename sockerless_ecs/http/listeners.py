@@ -129,7 +129,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 async def tcp_listeners(
-    host: str, port: int, *, tls: ssl.SSLContext | None = None
+    host: str, port: int, tls: ssl.SSLContext | None = None
 ) -> list[trio.SocketListener | trio.SSLListener[trio.SocketStream]]:
     """Listen on every address of `host`; port 0 takes a free one. Misconfigured: it cannot be had."""
     try:

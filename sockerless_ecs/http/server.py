@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
 from sockerless_ecs.http.connection import Connection
+from sockerless_ecs.telemetry import get_logger
 
 _HEAD_BYTES = 1 << 20
 """The longest request head: filters and registry credentials travel in it."""
 _IDLE_SECONDS = 3600.0
 """Longer than any client keeps a connection, so that none meets a close while it sends a request."""
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_LOG = get_logger(__name__)
 
 
 class LongLived:
@@ -71,8 +71,8 @@ async def serve(
     async def handle(stream: trio.abc.Stream) -> None:
         try:
             await Connection(app, config, context, stream, connections).run()
-        except* Exception:
-            log.exception("connection failed")
+        except* Exception:  # noqa: BLE001 (a connection must not take the server with it)
+            _LOG.exception("connection failed")
 
     async with trio.open_nursery() as handlers:
         async with trio.open_nursery() as acceptors:
@@ -118,11 +118,11 @@ class _Log:
 
     async def exception(self, message: str, *args: object, **_: object) -> None:
         """What the application did not catch."""
-        log.error("application failed", exc_info=sys.exception(), detail=message % args if args else message)
+        _LOG.error("application failed", exc_info=sys.exception(), detail=message % args if args else message)
 
     async def warning(self, message: str, *args: object, **_: object) -> None:
         """What Hypercorn finds odd."""
-        log.warning("server warning", detail=message % args if args else message)
+        _LOG.warning("server warning", detail=message % args if args else message)
 
     error = critical = warning
 

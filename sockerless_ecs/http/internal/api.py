@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from sockerless_ecs import __version__
@@ -43,7 +45,7 @@ def _document() -> Route:
         operation="OpenAPI",
         summary="This document",
         handle=document,
-        answer=dict[str, object],
+        answer=dict[str, Any],
     )
     body = msgspec.json.encode(
         openapi_document(

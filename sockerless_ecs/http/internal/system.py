@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from sockerless_ecs.engine.contract import Credentials
@@ -96,7 +98,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         operation="Capabilities",
         summary="What it can do",
         handle=capabilities,
-        answer=dict[str, object],
+        answer=dict[str, Any],
     ),
     Route(
         method="GET",
