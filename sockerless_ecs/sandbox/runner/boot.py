@@ -33,15 +33,18 @@ def main() -> None:
     try:
         if sys.argv[4]:
             _drop_to(int(sys.argv[4]))
+        user = os.geteuid()
         _lock(state)
         memory = Memory(state)
         _isolate(mode)
     except (OSError, RunnerError) as error:
         _fail(control, error)
     _sweep(state)
+    parent = os.getpid() if mode is Mode.BARE else 0  # 0 is a parent outside of a PID namespace
     child = os.fork()
     if child == 0:
-        _supervise(control, state, mode, memory)
+        kernel.die_with_parent(parent)
+        _supervise(control, state, mode, memory, user)
     control.close()
     _, status = os.waitpid(child, 0)
     if mode is Mode.BARE:
@@ -51,16 +54,15 @@ def main() -> None:
     os._exit(os.waitstatus_to_exitcode(status) & 255)
 
 
-def _supervise(control: socket.socket, state: Path, mode: Mode, memory: Memory) -> None:
+def _supervise(control: socket.socket, state: Path, mode: Mode, memory: Memory, user: int) -> None:
     try:
-        kernel.die_with_parent(os.getppid() if mode is Mode.BARE else 0)
         if mode is Mode.BARE:
             kernel.adopt_orphans()
         try:
             supervisor = Supervisor(control, state, mode, memory)
         except (OSError, RunnerError) as error:
             _fail(control, error)
-        supervisor.run(limits_of(mode, memory))
+        supervisor.run(limits_of(mode, memory, user))
     except BaseException:  # noqa: BLE001 - the only way out of a forked child
         traceback.print_exc()
         os._exit(1)

@@ -28,7 +28,6 @@ from sockerless_ecs.sandbox.runner.spec import (
     Exited,
     Mode,
     Mount,
-    Rule,
     RunnerError,
     Started,
     Stopped,
@@ -57,6 +56,8 @@ __all__ = [
 ]
 
 _MESSAGE_BYTES = 1 << 18
+_LAST_PORT = 65_535
+_DIED = "the sandbox's supervisor has died, and all tasks with it"
 _FIRST_INDEX, _LAST_INDEX = 10, 65_000
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
 _CODE = f"import sys; sys.path.insert(0, {str(_PACKAGE_PARENT)!r}); from sockerless_ecs.sandbox.runner.boot import main; main()"
@@ -75,7 +76,7 @@ class Runner:
         if user is not None:
             os.chown(self._state, user, user)
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._dead = False
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._addresses: dict[str, int] = {}
         self._indexes = itertools.cycle(range(_FIRST_INDEX, _LAST_INDEX))
@@ -125,12 +126,29 @@ class Runner:
     def _send(self, descriptors: list[int] | None = None, **order: object) -> None:
         data = json.dumps(order).encode()
         with self._lock:
+            if self._dead:
+                raise RunnerError(_DIED)
             try:
                 socket.send_fds(self._socket, [data], descriptors or [])
             except OSError as error:
                 raise RunnerError(
                     f"the sandbox's supervisor does not take orders: {error.strerror}"
                 ) from error
+
+    def _ask(self, descriptors: list[int] | None = None, **order: object) -> str:
+        """Give an order and wait until it is carried out; what it says is what went wrong."""
+        request, answer = next(self._requests), queue.SimpleQueue[str]()
+        with self._lock:
+            self._answers[request] = answer
+        try:
+            self._send(descriptors, request=request, **order)
+            error = answer.get()
+        finally:
+            with self._lock:
+                del self._answers[request]
+        if error == _DIED:
+            raise RunnerError(error)
+        return error
 
     # --- orders
 
@@ -142,14 +160,8 @@ class Runner:
         with turn:
             if (self._state / "layers" / name).is_dir():
                 return name
-            request, answer = next(self._requests), queue.SimpleQueue[str]()
-            self._answers[request] = answer
-            try:
-                with archive.open("rb") as file:
-                    self._send([file.fileno()], op="unpack", digest=digest, request=request)
-                error = answer.get()
-            finally:
-                del self._answers[request]
+            with archive.open("rb") as file:
+                error = self._ask([file.fileno()], op="unpack", digest=digest)
             if error:
                 raise RunnerError(f"layer {digest} cannot be unpacked: {error}")
             return name
@@ -193,21 +205,21 @@ class Runner:
         self, source: str, target: str, port_from: int = 0, port_to: int = 65535, protocol: str = "tcp"
     ) -> None:
         """Let a group, or an IPv4 range, reach the members of `target`. Nothing is allowed without a rule."""
-        self._send(op="allow", rule=_rule(source, target, port_from, port_to, protocol))
+        self._ask(op="allow", rule=_rule(source, target, port_from, port_to, protocol))
 
     def revoke(
         self, source: str, target: str, port_from: int = 0, port_to: int = 65535, protocol: str = "tcp"
     ) -> None:
         """Take back exactly what `allow` was told."""
-        self._send(op="revoke", rule=_rule(source, target, port_from, port_to, protocol))
+        self._ask(op="revoke", rule=_rule(source, target, port_from, port_to, protocol))
 
     def expose(self, port: int) -> None:
         """Let tasks reach this TCP port of the machine's loopback, as `gateway`:port."""
-        self._send(op="expose", port=port)
+        self._ask(op="expose", port=port)
 
     def name(self, name: str, addresses: Sequence[str]) -> None:
         """Let the tasks' resolver answer a name with these addresses; with none it does not exist."""
-        self._send(op="name", name=name, addresses=list(addresses))
+        self._ask(op="name", name=name, addresses=list(addresses))
 
     def log_path(self, task_id: str, container: str) -> Path:
         """The spool of a container's output: append-only, there until `forget`."""
@@ -225,7 +237,7 @@ class Runner:
             yield event
         self._events.put(None)  # for whoever asks again
         if not self._closed:
-            raise RunnerError("the sandbox's supervisor has died, and all tasks with it")
+            raise RunnerError(_DIED)
 
     def _read(self) -> None:
         while True:
@@ -236,13 +248,15 @@ class Runner:
             if not data:
                 break
             self._hear(json.loads(data))
-        for answer in list(self._answers.values()):
-            answer.put("the supervisor died")
+        with self._lock:
+            self._dead = True
+            for answer in self._answers.values():
+                answer.put(_DIED)
         self._events.put(None)
 
     def _hear(self, message: dict[str, Any]) -> None:
         match message:
-            case {"event": "unpacked", "request": request, "error": error}:
+            case {"event": "done", "request": request, "error": error}:
                 self._answers[request].put(error)
             case {"event": "started", "task": task, "container": container, "at": at}:
                 self._events.put(Started(task, container, at))
@@ -275,11 +289,15 @@ class Runner:
 
 
 def _rule(source: str, target: str, port_from: int, port_to: int, protocol: str) -> list[object]:
-    with contextlib.suppress(ValueError):
-        source = str(ipaddress.IPv4Network(source, strict=False))
-    rule = Rule(source, target, port_from, port_to, protocol)
-    if protocol == "-1":
-        return [rule.source, rule.target, 0, 65535, "-1"]
-    if protocol not in ("tcp", "udp", "icmp"):
+    if protocol not in ("tcp", "udp", "icmp", "-1"):
         raise InvalidParameter(f"protocol {protocol} is not one of tcp, udp, icmp, -1")
-    return [rule.source, rule.target, rule.port_from, rule.port_to, rule.protocol]
+    if protocol in ("icmp", "-1"):
+        port_from, port_to = 0, _LAST_PORT
+    if not 0 <= port_from <= port_to <= _LAST_PORT:
+        raise InvalidParameter(f"ports {port_from} to {port_to} are none")
+    if source[:1].isdigit():
+        try:
+            source = str(ipaddress.IPv4Network(source, strict=False))
+        except ValueError as error:
+            raise InvalidParameter(f"{source} is not an IPv4 range") from error
+    return [source, target, port_from, port_to, protocol]

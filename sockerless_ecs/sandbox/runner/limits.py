@@ -15,6 +15,7 @@ _ROOTLESS = (
     "Every container runs as uid 0 of a user namespace with one id: other users do not exist.",
     "The machine reaches only the container ports that the task names, and those below 1024 only if it may bind them.",
 )
+_NOT_ROOT = ("Image host: the machine's files can be read and hidden, not changed in place.",)
 _BARE = (
     "There is no resolver: names outside a container's hosts file are the machine's.",
     "Containers are plain processes: they see each other, the machine's processes and its network.",
@@ -31,13 +32,14 @@ _NO_CHROOT = ("Images other than host run only if they are static programs, and 
 _NO_SETUID = ("Every container runs as the sandbox's own user: other users do not exist.",)
 
 
-def limits_of(mode: Mode, memory: Memory) -> list[str]:
-    """The limits of a mode on this machine."""
+def limits_of(mode: Mode, memory: Memory, user: int) -> list[str]:
+    """The limits of a mode on this machine, for the user who started it."""
     found = [_EVERYWHERE] if mode is Mode.BARE else [_EVERYWHERE, *_NETWORK]
     if not memory:
         found.append(f"Memory is not limited: {memory.reason}.")
     if mode is Mode.ROOTLESS:
         found += _ROOTLESS
+        found += _NOT_ROOT if user else ()
     if mode is Mode.BARE:
         found += _BARE
         found += _CHROOT if kernel.has_capability(kernel.CAP_SYS_CHROOT) else _NO_CHROOT

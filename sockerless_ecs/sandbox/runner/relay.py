@@ -63,6 +63,8 @@ class Relay:
         match json.loads(data):
             case {"expose": port}:
                 self._exposed.add(port)
+            case {"settle": request}:
+                self._control.send(json.dumps({"event": "done", "request": request, "error": ""}).encode())
             case {"name": name, "addresses": addresses}:
                 self._names.tell(name, tuple(addresses))
             case {"admit": admitted}:

@@ -141,6 +141,15 @@ class Supervisor:
                 for running in self._tasks.values():
                     if running.spec.id == order["task"]:
                         self._order(running, order)
+            case "unpack":
+                self._unpack(order, descriptors[0])
+            case _:
+                self._change_network(order)
+                self._settle(order["request"])
+        return True
+
+    def _change_network(self, order: dict[str, Any]) -> None:
+        match order["op"]:
             case "allow":
                 self._groups.allow(Rule(*order["rule"]))
             case "revoke":
@@ -149,9 +158,16 @@ class Supervisor:
                 self._tell_relay(expose=order["port"])
             case "name":
                 self._tell_relay(name=order["name"], addresses=order["addresses"])
-            case "unpack":
-                self._unpack(order, descriptors[0])
-        return True
+
+    def _settle(self, request: int) -> None:
+        # What was ordered holds once the relay has heard it too; its answer goes the way of all events.
+        if self._relay:
+            self._tell_relay(settle=request)
+        else:
+            self._done(request)
+
+    def _done(self, request: int, error: str = "") -> None:
+        self._say(event="done", request=request, error=error)
 
     def _order(self, running: _Running, order: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # it has just ended by itself
@@ -271,7 +287,7 @@ class Supervisor:
         partial = self._state / "layers" / f"{name}.partial"
         if (self._state / "layers" / name).is_dir():
             os.close(archive)
-            self._say(event="unpacked", request=order["request"], error="")
+            self._done(order["request"])
             return
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -292,7 +308,7 @@ class Supervisor:
             shutil.rmtree(job.partial, ignore_errors=True)
         else:
             job.partial.rename(job.partial.with_name(job.name))
-        self._say(event="unpacked", request=job.request, error=error)
+        self._done(job.request, error)
 
 
 def keep_only(*wanted: int) -> None:

@@ -131,7 +131,7 @@ def test_a_container_that_is_not_essential_may_end(box: Box) -> None:
     box.runner.stop(task, kill_after=0)
     codes = box.ended(task).codes
     assert codes["side"] == 0
-    assert codes["main"] in (137, 143)
+    assert codes["main"] != 0  # killed, or ended by the signal before
 
 
 def test_stop_asks_and_then_kills(box: Box) -> None:

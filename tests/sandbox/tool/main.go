@@ -131,6 +131,12 @@ func do(verb string, rest []string) {
 				conn.Close()
 			}
 		}()
+	case "listen-agent": // as the agent does: on SOCKERLESS_LISTEN, or port 9111 of every address
+		address := os.Getenv("SOCKERLESS_LISTEN")
+		if address == "" {
+			address = ":9111"
+		}
+		do("listen", []string{address})
 	case "bind": // NETWORK ADDRESS
 		if rest[0] == "udp4" {
 			_, err := net.ListenPacket(rest[0], rest[1])
