@@ -44,7 +44,7 @@ class Clock:
         while (action := self._next()) is not None:
             try:
                 action()
-            except Exception:
+            except Exception:  # noqa: BLE001 - a thread's edge: logged, and it goes on
                 _log.exception("sandbox_timer_failed")
 
     def _next(self) -> Callable[[], None] | None:

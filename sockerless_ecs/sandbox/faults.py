@@ -1,4 +1,4 @@
-"""Faults that somebody asked for: throttling, errors, slowness, lost answers, missing capacity, lagging answers."""
+"""Faults that somebody asked for: throttling, errors, slowness, lost answers, no capacity, stale answers."""
 
 from __future__ import annotations
 

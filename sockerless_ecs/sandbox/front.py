@@ -70,7 +70,7 @@ class Front:
         self.throttled: Counter[str] = Counter()
 
     def answer(self, request: Request) -> Answer | None:
-        """The answer to an AWS request; None when it is none. Raises `LostAnswer` when nobody is to hear it."""
+        """The answer to an AWS request; None when it is none. Raises `LostAnswer` to hang up."""
         request_id = str(uuid.uuid4())
         try:
             call = read_call(
@@ -112,7 +112,7 @@ class Front:
             answer = self._effect(call, request, applied)
         except AwsError as error:
             answer = failure(protocol, error, call.request_id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a request's edge: logged and answered
             _log.exception("sandbox_call_failed", call=call.name)
             answer = failure(
                 protocol,

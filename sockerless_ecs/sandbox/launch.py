@@ -28,13 +28,13 @@ LOG_GROUP = "/sockerless/containers"
 
 @asynccontextmanager
 async def embedded_aws(options: SandboxOptions) -> AsyncIterator[SandboxInfo]:
-    """A sandbox that answers while the context lasts; everything of it ends with us, even if we are killed.
+    """A sandbox that answers while the context lasts; it ends with us, even if we are killed.
 
     Raises:
         Unavailable: It cannot start here; the message says why.
     """
-    # Its stdin is the leash: the kernel closes our end when we die. (PDEATHSIG follows the thread that forked,
-    # and trio forks in a worker thread.)
+    # Its stdin is the leash: the kernel closes our end when we die.
+    # (PDEATHSIG would follow the thread that forked, and trio forks in a worker thread.)
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "sockerless_ecs.sandbox", "--options-json", encode_options(options)],
         stdin=subprocess.PIPE,
@@ -65,7 +65,7 @@ def daemon_settings(info: SandboxInfo) -> dict[str, Any]:
             "efs_filesystem_id": info.efs_filesystem_id,
             "endpoint_url": info.endpoint_url,
             "log_group": LOG_GROUP,
-            "architecture": "ARM64" if platform.machine() == "aarch64" else "X86_64",
+            "architecture": "arm64" if platform.machine() == "aarch64" else "x86_64",
         },
         "images": {
             "mirrors": {"docker.io": f"http://{info.registry}"},

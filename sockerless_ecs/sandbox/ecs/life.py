@@ -1,6 +1,6 @@
-"""The life of a task: PROVISIONING → PENDING → RUNNING → DEACTIVATING → STOPPING → DEPROVISIONING → STOPPED.
+"""The life of a task, from PROVISIONING and PENDING over RUNNING to DEPROVISIONING and STOPPED.
 
-What ECS *says* trails what *happens*: processes start and end when they do, the statuses follow in their time.
+What ECS *says* trails what *happens*: processes start and end when they do, the statuses follow.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sockerless_ecs.sandbox.ecs.launch import CannotStart, Launcher
 from sockerless_ecs.sandbox.ecs.table import Table
 from sockerless_ecs.sandbox.ecs.task import Task
 from sockerless_ecs.sandbox.place import TaskRunner
-from sockerless_ecs.sandbox.runner.spec import Event, Exited, Started, Stopped, Warned
+from sockerless_ecs.sandbox.runner.spec import Event, Exited, RunnerError, Started, Stopped, Warned
 
 _log = structlog.get_logger()
 
-# When things happen, as parts of the provisioning time: PENDING is said, the task is placed (address, processes).
+# Parts of the provisioning time after which PENDING is said, and the task gets address and processes.
 _PENDING, _PLACED = 0.3, 0.6
 _DEPROVISIONING = 0.4
 _LAUNCHERS = 4
@@ -84,9 +84,7 @@ class Life:
         with self._table.lock:
             if task.ending:
                 return
-            task.desired = "STOPPED"
-            task.stop_code, task.stopped_reason = code, reason
-            task.times["stoppingAt"] = time.time()
+            _decide(task, code, reason)
             placed, launching = task.placed, "pullStartedAt" in task.times
             if task.status == "RUNNING":
                 task.status = "DEACTIVATING"
@@ -97,11 +95,20 @@ class Life:
             self._ended(task)
 
     def listen(self) -> None:
-        """Hear what happens to the processes, until the runner ends."""
+        """Hear what happens to the processes, until the runner ends; with it end all tasks."""
+        try:
+            self._listen()
+        except RunnerError as error:
+            _log.error("sandbox_runner_died", reason=error.message)
+            for tasks in self._table.everything().values():
+                for task in tasks:
+                    self._fail(task, error.message, "", code="InfrastructureHealth")
+
+    def _listen(self) -> None:
         for event in self._runner.events():
             try:
                 self._hear(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a thread's edge: logged, and it goes on
                 _log.exception("sandbox_event_failed")
 
     def close(self) -> None:
@@ -132,7 +139,7 @@ class Life:
             self._fail(task, error.reason, error.container)
         except SockerlessError as error:
             self._fail(task, f"ResourceInitializationError: {error.message}", "")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a thread's edge: logged, and the task says so
             _log.exception("sandbox_launch_failed", task=task.id)
             self._fail(task, f"ResourceInitializationError: {error!r}", "")
         else:
@@ -153,12 +160,11 @@ class Life:
         if unwanted:
             self._kill(task)
 
-    def _fail(self, task: Task, reason: str, container_name: str) -> None:
+    def _fail(self, task: Task, reason: str, container_name: str, code: str = "TaskFailedToStart") -> None:
         with self._table.lock:
-            if not task.ending:
-                task.desired = "STOPPED"
-                task.stop_code, task.stopped_reason = "TaskFailedToStart", reason
-                task.times["stoppingAt"] = time.time()
+            if "executionStoppedAt" in task.times:
+                return
+            _decide(task, code, reason)
             container = task.container(container_name)
             if container is not None:
                 container.reason = reason
@@ -166,8 +172,13 @@ class Life:
         self._ended(task)
 
     def _kill(self, task: Task) -> None:
-        patience = max(item.get("stopTimeout", _STOP_SECONDS) for item in task.definition.containers)
-        self._runner.stop(task.id, kill_after=patience)
+        over = {container.name for container in task.containers if container.status == "STOPPED"}
+        patience = [
+            definition.get("stopTimeout", _STOP_SECONDS)
+            for definition in task.definition.containers
+            if definition["name"] not in over
+        ]
+        self._runner.stop(task.id, kill_after=max(patience, default=0))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Warned):
@@ -221,10 +232,10 @@ class Life:
             elif never_ran:
                 container.reason = f"CannotStartContainerError: {event.error}"
             if container.essential and not task.ending:
-                task.desired = "STOPPED"
-                task.times["stoppingAt"] = time.time()
-                task.stop_code = "TaskFailedToStart" if never_ran else "EssentialContainerExited"
-                task.stopped_reason = container.reason if never_ran else "Essential container in task exited"
+                if never_ran:
+                    _decide(task, "TaskFailedToStart", container.reason)
+                else:
+                    _decide(task, "EssentialContainerExited", "Essential container in task exited")
                 task.status = "DEACTIVATING"
             task.changed()
 
@@ -234,10 +245,7 @@ class Life:
             if "executionStoppedAt" in task.times:
                 return
             task.times["executionStoppedAt"] = time.time()
-            if not task.ending:
-                task.desired = "STOPPED"
-                task.stop_code = "EssentialContainerExited"
-                task.stopped_reason = "Essential container in task exited"
+            _decide(task, "TaskFailedToStart", _unmet_dependency(task))
             for container in task.containers:
                 container.status = "STOPPED"
             task.status = "STOPPING"
@@ -260,3 +268,28 @@ class Life:
             task.tags = {}
             task.changed()
         self._clock.after(max(self._pace.stopped_task_seconds, 0.001), partial(self._table.forget, task))
+
+
+def _decide(task: Task, code: str, reason: str) -> None:
+    """The task is to stop, unless that was decided before: the first reason stays."""
+    if not task.ending:
+        task.desired = "STOPPED"
+        task.stop_code, task.stopped_reason = code, reason
+        task.times["stoppingAt"] = time.time()
+
+
+def _unmet_dependency(task: Task) -> str:
+    """Why a task ended though no essential container ever started; the container says it too."""
+    for definition in task.definition.containers:
+        container = task.container(definition["name"])
+        if container is None or container.status != "PENDING":
+            continue
+        for dependency in definition.get("dependsOn", ()):
+            other = task.container(dependency["containerName"])
+            if other is not None and other.status == "STOPPED":
+                container.reason = other.reason or (
+                    f"dependency graph: failed to resolve container ordering dependency [{other.name}] "
+                    f"for target [{container.name}] as dependency did not exit successfully."
+                )
+                return container.reason
+    return "Task failed to start"

@@ -58,7 +58,7 @@ def check_definition(request: Mapping[str, Any]) -> None:
 
 def _check_fargate(request: Mapping[str, Any]) -> None:
     if request.get("networkMode") != "awsvpc":
-        raise _refusal("Fargate only supports network mode ‘awsvpc’.")
+        raise _refusal("Fargate only supports network mode 'awsvpc'.")
     for key in ("cpu", "memory"):
         if not request.get(key):
             raise _refusal(f"Fargate requires that '{key}' be defined at the task level.")
@@ -106,22 +106,7 @@ def _check_volumes(request: Mapping[str, Any]) -> None:
 
 
 def _check_container(container: Mapping[str, Any], request: Mapping[str, Any], volumes: set[Any]) -> None:
-    name = container.get("name") or ""
-    if not _NAME.fullmatch(name):
-        raise _refusal(
-            "Container name contains invalid characters."
-            if name
-            else "Container.name should not be null or empty."
-        )
-    image = container.get("image") or ""
-    if not image or re.search(r"\s", image):
-        raise _refusal(
-            "Container.image should not be null or empty."
-            if not image
-            else "Container.image contains invalid characters."
-        )
-    if _ECR.match(image) and not request.get("executionRoleArn"):
-        raise _refusal("Fargate requires task definition to have execution role ARN to support ECR images.")
+    _check_name_and_image(container, request)
     for key in _NOT_WITH_AWSVPC:
         if container.get(key):
             raise _refusal(f"The '{key}' parameter is not supported when networkMode=awsvpc.")
@@ -129,6 +114,15 @@ def _check_container(container: Mapping[str, Any], request: Mapping[str, Any], v
         raise _refusal("Fargate does not support privileged containers.")
     if container.get("stopTimeout", 0) not in range(_LONGEST_STOP_SECONDS + 1):
         raise _refusal(f"Fargate supports stopTimeout values between 0 and {_LONGEST_STOP_SECONDS} seconds.")
+    if any(limit["name"] != "nofile" for limit in container.get("ulimits", ())):
+        raise _refusal("Fargate only supports the nofile ulimit.")
+    _check_places(container, volumes)
+    _check_linux(container.get("linuxParameters") or {})
+    _check_health(container.get("healthCheck"))
+    _check_logging(container.get("logConfiguration"), request)
+
+
+def _check_places(container: Mapping[str, Any], volumes: set[Any]) -> None:
     for mount in container.get("mountPoints", ()):
         if mount.get("sourceVolume") not in volumes:
             raise _refusal(f"Unknown volume '{mount.get('sourceVolume')}'.")
@@ -139,12 +133,20 @@ def _check_container(container: Mapping[str, Any], request: Mapping[str, Any], v
             raise _refusal(
                 "When networkMode=awsvpc, the host ports and container ports in port mappings must match."
             )
-    for limit in container.get("ulimits", ()):
-        if limit["name"] != "nofile":
-            raise _refusal("Fargate only supports the nofile ulimit.")
-    _check_linux(container.get("linuxParameters") or {})
-    _check_health(container.get("healthCheck"))
-    _check_logging(container.get("logConfiguration"), request)
+
+
+def _check_name_and_image(container: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    name, image = container.get("name") or "", container.get("image") or ""
+    if not name:
+        raise _refusal("Container.name should not be null or empty.")
+    if not _NAME.fullmatch(name):
+        raise _refusal("Container name contains invalid characters.")
+    if not image:
+        raise _refusal("Container.image should not be null or empty.")
+    if re.search(r"\s", image):
+        raise _refusal("Container.image contains invalid characters.")
+    if _ECR.match(image) and not request.get("executionRoleArn"):
+        raise _refusal("Fargate requires task definition to have execution role ARN to support ECR images.")
 
 
 def _check_linux(parameters: Mapping[str, Any]) -> None:

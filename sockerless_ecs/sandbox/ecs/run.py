@@ -147,14 +147,14 @@ class Runs:
         for subnet in subnets:
             if self._network.zone_of(subnet) is None:
                 raise _invalid(
-                    f"Error retrieving subnet information for [{subnet}]: The subnet ID '{subnet}' does not exist "
-                    "(ErrorCode: InvalidSubnetID.NotFound)"
+                    f"Error retrieving subnet information for [{subnet}]: The subnet ID '{subnet}' does not "
+                    "exist (ErrorCode: InvalidSubnetID.NotFound)"
                 )
         for group in groups:
             if not self._network.group_exists(group):
                 raise _invalid(
-                    f"Error retrieving security group information for [{group}]: The security group '{group}' "
-                    "does not exist (ErrorCode: InvalidGroup.NotFound)"
+                    f"Error retrieving security group information for [{group}]: The security group "
+                    f"'{group}' does not exist (ErrorCode: InvalidGroup.NotFound)"
                 )
         return subnets, groups
 

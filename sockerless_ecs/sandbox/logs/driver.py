@@ -1,4 +1,4 @@
-"""The awslogs driver: containers append bytes to spool files, lines of them become log events some time later."""
+"""The awslogs driver: containers append bytes to spool files, their lines become log events later."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class AwsLogs:
         self._thread.start()
 
     def open(self, task: Task) -> None:
-        """Make the task's streams and follow its spools; raises `CannotStart` when its log group is missing."""
+        """Make the task's streams and follow its spools; raises `CannotStart` without a log group."""
         spools = [
             _Spool(self._runner.log_path(task.id, definition["name"]), self._stream(task, definition))
             for definition in task.definition.containers
@@ -98,8 +98,8 @@ class AwsLogs:
                 return self._store.create_stream(group, name)
             except AwsError as error:
                 raise CannotStart(
-                    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 "
-                    f"times: failed to create Cloudwatch log stream: {error}",
+                    "ResourceInitializationError: failed to validate logger args: create stream has been "
+                    f"retried 1 times: failed to create Cloudwatch log stream: {error}",
                     definition["name"],
                 ) from error
 
@@ -118,7 +118,7 @@ class AwsLogs:
                         with self._lock:
                             del self._tasks[task_id]
                         task.done() if task.done else None
-                except Exception:
+                except Exception:  # noqa: BLE001 - a thread's edge: logged, and it goes on
                     _log.exception("sandbox_logs_failed", task=task_id)
             self._ends.wait(self._tick_seconds)
 

@@ -27,7 +27,7 @@ def _structure(shape: Any, value: Any, path: str) -> Iterator[str]:
     members = shape.members
     for name in shape.required_members:
         if value.get(name) is None:
-            yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
+            yield _null(_join(path, name))
     for name, item in value.items():
         if name in members:
             yield from violations(members[name], item, _join(path, name)) if item is not None else ()
@@ -42,7 +42,7 @@ def _list(shape: Any, value: Any, path: str) -> Iterator[str]:
     yield from _length(shape, len(value), value, path)
     for number, item in enumerate(value, start=1):
         if item is None:
-            yield f"Value null at '{path}.{number}.member' failed to satisfy constraint: Member must not be null"
+            yield _null(f"{path}.{number}.member")
         else:
             yield from violations(shape.member, item, f"{path}.{number}.member")
 
@@ -123,6 +123,10 @@ def _range(shape: Any, value: float, path: str) -> Iterator[str]:
         )
 
 
+def _null(path: str) -> str:
+    return f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
+
+
 def _mistyped(path: str, wanted: str, value: Any) -> str:
     return f"Value at '{path}' must be {wanted}, not {type(value).__name__}"
 
@@ -135,7 +139,7 @@ def _join(path: str, name: str) -> str:
 def _pattern(pattern: str) -> Callable[[str], object]:
     """A matcher for a pattern of the models, which are Java's.
 
-    Python has no `\\p{L}`: a value's characters beyond ASCII are matched as the ASCII one of their kind.
+    Python has no classes of letters: characters beyond ASCII are matched as the ASCII one of their kind.
     """
     ascii_only = _CATEGORY.sub(lambda found: _ASCII_OF.get(found[1], ""), pattern)
     try:
