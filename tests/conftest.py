@@ -81,11 +81,18 @@ def _no_connection_leaves_this_machine() -> Iterator[None]:
     active = True
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if not active or event not in ("socket.connect", "socket.sendto"):
+        if not active:
             return
-        connection, address = arguments
-        if connection.family in (socket.AF_INET, socket.AF_INET6) and not _is_ours(str(address[0])):
-            raise ForbiddenConnection(f"{event} to {address}: tests talk to this machine only")
+        match event, arguments:
+            case "socket.getaddrinfo", (host, *_):
+                allowed = host is None or _is_ours(os.fsdecode(host))
+            case "socket.connect" | "socket.sendto", (connection, (str(host), *_)):
+                unix = connection.family not in (socket.AF_INET, socket.AF_INET6)
+                allowed = unix or _is_ours(host)
+            case _:
+                return
+        if not allowed:
+            raise ForbiddenConnection(f"{event} {host}: tests talk to this machine only")
 
     sys.addaudithook(audit)
     yield
@@ -93,7 +100,7 @@ def _no_connection_leaves_this_machine() -> Iterator[None]:
 
 
 def _is_ours(host: str) -> bool:
-    if host in ("", "localhost"):
+    if host in ("", socket.gethostname()) or host.rsplit(".", maxsplit=1)[-1] == "localhost":
         return True
     try:
         address = ip_address(host)

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     settings = load(flags_of(arguments), os.environ, find_file(arguments.config, os.environ)).settings
     check_paths(settings)
     # What it takes to serve is slow to load: not before the configuration is known to be right.
-    from sockerless_ecs.daemon import run  # noqa: PLC0415
+    from sockerless_ecs.daemon import serve  # noqa: PLC0415
 
-    trio.run(run, settings)
+    trio.run(serve, settings)
     return 0
