@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 import httpx
 import msgspec
+import trio
 
 from sockerless_ecs.errors import Unauthorized, Unavailable
 from sockerless_ecs.registry.answer import Answer, error_text
@@ -178,11 +179,16 @@ async def _bounded(response: httpx.Response, limit: int, registry: str) -> bytes
         return b""
     chunks: list[bytes] = []
     left = limit
-    async for chunk in response.aiter_bytes():
-        left -= len(chunk)
-        if left < 0:
-            raise Unavailable(f"registry {registry} sent more than the {limit >> 20} MiB that this may have")
-        chunks.append(chunk)
+    # Left early, httpx's nested generators would stay open; cancelled at their innermost await they all end.
+    with trio.CancelScope() as enough:
+        async for chunk in response.aiter_bytes():
+            left -= len(chunk)
+            if left < 0:
+                enough.cancel()
+            else:
+                chunks.append(chunk)
+    if left < 0:
+        raise Unavailable(f"registry {registry} sent more than the {limit >> 20} MiB that this may have")
     return b"".join(chunks)
 
 

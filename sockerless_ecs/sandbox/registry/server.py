@@ -34,7 +34,7 @@ class Registry:
         """Listen on a free port of 127.0.0.1, in a thread; the port."""
         if self._server is None:
             self._server = _Server(self._storage)
-            self._thread = threading.Thread(target=self._server.serve_forever, name="registry", daemon=True)
+            self._thread = threading.Thread(target=self._server.run, name="registry", daemon=True)
             self._thread.start()
         return self._server.server_port
 
@@ -42,7 +42,7 @@ class Registry:
         """Stop listening and cut the connections; the folder stays."""
         server, self._server = self._server, None
         if server is not None and self._thread is not None:
-            server.shutdown()
+            server.stop()
             self._thread.join()
             server.server_close()
 
@@ -63,7 +63,18 @@ class _Server(ThreadingHTTPServer):
         self.storage = storage
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._stopping = False
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def run(self) -> None:
+        """Serve until `stop`; unlike serve_forever it sleeps between requests."""
+        while not self._stopping:
+            self.handle_request()
+
+    def stop(self) -> None:
+        """Make `run` return: it wakes for a connection."""
+        self._stopping = True
+        socket.create_connection(("127.0.0.1", self.server_port)).close()
 
     def server_bind(self) -> None:
         # HTTPServer looks its own name up, which may ask a name server.
