@@ -26,8 +26,10 @@ CloudWatch Logs (`awslogs`). A line of 16,371 bytes or more is cut into pieces t
 themselves; only their last has the newline.
 """
 
+from sockerless_ecs.agent.awslogs import AwslogsParser, FinalRecord
 from sockerless_ecs.agent.client import AgentClient
 from sockerless_ecs.agent.identity import client_context, new_identity, public_key_sha256
+from sockerless_ecs.agent.image import AgentImage, ImageTarget, agent_image, publish
 from sockerless_ecs.agent.protocol import (
     AgentEvent,
     AgentLost,
@@ -43,15 +45,21 @@ from sockerless_ecs.agent.protocol import (
 __all__ = [
     "AgentClient",
     "AgentEvent",
+    "AgentImage",
     "AgentLost",
     "AgentUnreachable",
+    "AwslogsParser",
+    "FinalRecord",
     "Health",
+    "ImageTarget",
     "Names",
     "StartRefused",
     "StartRequest",
     "Started",
     "WrongAgent",
+    "agent_image",
     "client_context",
     "new_identity",
     "public_key_sha256",
+    "publish",
 ]

@@ -47,7 +47,9 @@ class AgentBuildHook(BuildHookInterface[Any]):
             return
         refuse_unsupported()
         build_agent(self.metadata.version)
-        build_data["artifacts"].extend(f"/{path.relative_to(self.root)}" for path in sorted(BINARIES.glob("*")))
+        build_data["artifacts"].extend(
+            f"/{path.relative_to(self.root)}" for path in sorted(BINARIES.glob("*"))
+        )
 
 
 def binary_path(architecture: str) -> Path:

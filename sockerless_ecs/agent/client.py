@@ -25,7 +25,7 @@ from sockerless_ecs.agent.protocol import (
     StartRequest,
     WrongAgent,
 )
-from sockerless_ecs.agent.records import RecordParser
+from sockerless_ecs.agent.streams import EventStream, LineStream
 from sockerless_ecs.agent.tls import TlsStream
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unimplemented
 from sockerless_ecs.model.log import LogLine
@@ -109,7 +109,7 @@ class AgentClient:
         The iterator ends when the agent ends on purpose, and raises `AgentLost` when it was cut.
         """
         async with self._upgraded(f"/events?after={after}") as (stream, early):
-            yield _events(stream, early)
+            yield EventStream(stream, early)
 
     @asynccontextmanager
     async def logs(
@@ -141,7 +141,7 @@ class AgentClient:
             "stderr": int(stderr),
         }
         async with self._upgraded(f"/logs?{urlencode(query)}") as (stream, early):
-            yield _batches(stream, early)
+            yield LineStream(stream, early)
 
     async def aclose(self) -> None:
         """Let the spare connection go. Streams belong to who opened them."""
@@ -234,25 +234,3 @@ def _require(answer: Answer, status: int) -> None:
         return
     refusal = msgspec.json.decode(answer.body, type=_Refusal)
     raise _FAILURES.get(answer.status, SockerlessError)(f"agent: {refusal.message}")
-
-
-async def _events(stream: TlsStream, early: bytes) -> AsyncGenerator[AgentEvent]:
-    decoder = msgspec.json.Decoder(AgentEvent)
-    rest = early
-    while True:
-        *lines, rest = rest.split(b"\n")
-        for line in lines:
-            yield decoder.decode(line)
-        data = await stream.receive_some()
-        if not data:
-            return
-        rest += data
-
-
-async def _batches(stream: TlsStream, early: bytes) -> AsyncGenerator[list[LogLine]]:
-    parser = RecordParser()
-    data = early or await stream.receive_some()
-    while data:
-        if lines := parser.feed(data):
-            yield lines
-        data = await stream.receive_some()

@@ -1,0 +1,90 @@
+"""What an agent streams: events as JSON lines, log lines as binary records, parsed in batches.
+
+These are plain iterators, not generators: who leaves one half-way owes it nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+
+import msgspec
+
+from sockerless_ecs.agent.protocol import AgentEvent
+from sockerless_ecs.agent.tls import TlsStream
+from sockerless_ecs.model.log import LogLine
+
+_RECORD_HEAD = struct.Struct(">QQB3xI")
+
+
+class EventStream:
+    """The events of a connection; it ends with close_notify and raises `AgentLost` when it was cut."""
+
+    def __init__(self, stream: TlsStream, early: bytes) -> None:
+        self._stream = stream
+        self._decoder = msgspec.json.Decoder(AgentEvent)
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._feed(early)
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> AgentEvent:
+        while not self._lines:
+            data = await self._stream.receive_some()
+            if not data:
+                raise StopAsyncIteration
+            self._feed(data)
+        return self._decoder.decode(self._lines.popleft())
+
+    def _feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._lines.extend(lines)
+
+
+class LineStream:
+    """The log lines of a connection, in batches; it ends and fails as `EventStream` does."""
+
+    def __init__(self, stream: TlsStream, early: bytes) -> None:
+        self._stream = stream
+        self._parser = RecordParser()
+        self._early = self._parser.feed(early)
+
+    def __aiter__(self) -> LineStream:
+        return self
+
+    async def __anext__(self) -> list[LogLine]:
+        lines, self._early = self._early, []
+        while not lines:
+            data = await self._stream.receive_some()
+            if not data:
+                raise StopAsyncIteration
+            lines = self._parser.feed(data)
+        return lines
+
+
+class RecordParser:
+    """Turns what arrives, cut anywhere, into whole lines; followers are paid by the line."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[LogLine]:
+        """The lines that are complete now."""
+        if self._rest:
+            data = self._rest + data
+        unpack, head, end = _RECORD_HEAD.unpack_from, _RECORD_HEAD.size, len(data)
+        new, kind = tuple.__new__, LogLine  # half the time of LogLine(...)
+        lines: list[LogLine] = []
+        add = lines.append
+        start = head
+        while start <= end:
+            number, time_ns, stream, length = unpack(data, start - head)
+            after = start + length
+            if after > end:
+                break
+            add(new(kind, (number, time_ns, stream, data[start:after])))
+            start = after + head
+        self._rest = data[start - head :]
+        return lines

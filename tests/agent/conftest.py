@@ -1,0 +1,177 @@
+"""The real agent binary, as PID 1 of its own namespaces where we are root, else as a plain process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from sockerless_ecs.agent import (
+    AgentClient,
+    AgentEvent,
+    AgentUnreachable,
+    StartRequest,
+    client_context,
+    new_identity,
+    public_key_sha256,
+)
+from sockerless_ecs.agent.build_hook import binary_path, build_agent
+
+TOKEN = bytes(range(32))
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_PID_1 = ["unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child"]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A daemon's identity."""
+
+    context: ssl.SSLContext
+    pin: str
+
+
+def new_keys() -> Keys:
+    certificate, key = new_identity()
+    return Keys(client_context(certificate, key), public_key_sha256(certificate))
+
+
+@dataclass
+class AgentTask:
+    """A running agent, its client, and what the log driver would read."""
+
+    client: AgentClient
+    process: trio.Process
+    port: int
+    folder: Path
+
+    def log(self) -> list[bytes]:
+        return (self.folder / "stdout").read_bytes().splitlines()
+
+    async def run(
+        self, *argv: str, run: str = "r1", linger_seconds: float = 0, **wishes: object
+    ) -> list[AgentEvent]:
+        """Start, see it drained, return its events; the exit is not acknowledged."""
+        request = StartRequest(run=run, argv=argv, linger_seconds=linger_seconds, **wishes)  # type: ignore[arg-type]
+        await self.client.start(request)
+        return await self.drained(run)
+
+    async def drained(self, run: str = "r1") -> list[AgentEvent]:
+        """The run's events up to the last one."""
+        seen = []
+        async with self.client.events() as events:
+            async for event in events:
+                if event.run == run:
+                    seen.append(event)
+                    if event.type == "drained":
+                        return seen
+        raise AssertionError("the agent went away")
+
+    async def output(self, run: str = "r1", **options: object) -> bytes:
+        async with self.client.logs(run, **options) as batches:  # type: ignore[arg-type]
+            return b"".join([line.data async for batch in batches for line in batch])
+
+
+StartAgent = Callable[..., AbstractAsyncContextManager[AgentTask]]
+
+
+@pytest.fixture(scope="session")
+def agent_binary() -> Path:
+    """The agent for this machine, built when it is missing or older than its sources."""
+    build_agent(_version())
+    return binary_path(_ARCHITECTURES[platform.machine()])
+
+
+def _version() -> str:
+    from sockerless_ecs import __version__
+
+    return __version__
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return new_keys()
+
+
+@pytest.fixture
+def short_folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture(params=["plain", "pid1"])
+def start_agent(request: pytest.FixtureRequest, agent_binary: Path, keys: Keys, tmp_path: Path) -> StartAgent:
+    """Makes an agent; every test that uses it runs in both ways."""
+    prefix: list[str] = []
+    if request.param == "pid1":
+        if not _namespaces():
+            pytest.skip("needs root and unshare")
+        prefix = _PID_1
+
+    @asynccontextmanager
+    async def start(
+        *, stdout: int | None = None, ready: bool = True, **extra: str
+    ) -> AsyncIterator[AgentTask]:
+        port = _free_port()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "SOCKERLESS_AGENT_TOKEN": TOKEN.hex(),
+            "SOCKERLESS_CLIENT_KEY_SHA256": keys.pin,
+            "SOCKERLESS_LISTEN": f"127.0.0.1:{port}",
+            "SOCKERLESS_SPOOL_DIR": str(tmp_path / "spool"),
+            "SOCKERLESS_ETC": str(tmp_path),
+            "AWS_REGION": "eu-west-1",
+            "UNRELATED": "1",
+            **extra,
+        }
+        with (tmp_path / "stdout").open("wb") as log:
+            process = await trio.lowlevel.open_process(
+                [*prefix, str(agent_binary)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or log,
+                stderr=sys.stderr,
+            )
+        client = AgentClient("127.0.0.1", port, TOKEN, keys.context)
+        try:
+            if ready:
+                await _ready(client)
+            yield AgentTask(client, process, port, tmp_path)
+        finally:
+            with trio.CancelScope(shield=True):
+                await client.aclose()
+                process.kill()
+                await process.wait()
+
+    return start
+
+
+async def _ready(client: AgentClient) -> None:
+    with trio.fail_after(20):
+        while True:
+            try:
+                return await client.connect()
+            except AgentUnreachable:
+                await trio.sleep(0.003)
+
+
+def _namespaces() -> bool:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*_PID_1, "true"], capture_output=True, check=False).returncode == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
