@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Final
 import trio
 
 from sockerless_ecs.commands.client import DaemonUnreachable, open_client
-from sockerless_ecs.commands.tied import start_tied
+from sockerless_ecs.commands.tied import python_command, start_tied
 from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.sandbox.launch import (
     SandboxInfo,
@@ -127,7 +126,7 @@ def _daemon(
 ) -> Any:
     file = folder / "daemon.yaml"
     file.write_text(json.dumps(configuration, indent=2))  # JSON is YAML
-    command = [sys.executable, "-m", "sockerless_ecs", "serve", "--config", str(file)]
+    command = [*python_command("sockerless_ecs"), "serve", "--config", str(file)]
     own = {name: value for name, value in environment.items() if not name.startswith("SOCKERLESS_")}
     if not log_to_file:
         yield start_tied(command, own, new_session=True)

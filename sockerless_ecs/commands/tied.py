@@ -1,4 +1,4 @@
-"""`python -m sockerless_ecs.commands.tied PARENT PROGRAM…`: run PROGRAM, which dies when process PARENT does.
+"""Children that cannot outlive us; as a program (PARENT PROGRAM…), what ties PROGRAM to process PARENT.
 
 The tie holds whatever ends the parent, SIGKILL too. The parent must have started us from its main thread:
 the kernel watches the thread that forked.
@@ -10,11 +10,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.sandbox.runner.kernel import die_with_parent
 
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
@@ -29,12 +31,18 @@ def start_tied(
     if not command:
         raise InvalidParameter("there is no command to run")
     return subprocess.Popen(
-        [sys.executable, "-m", __name__, str(os.getpid()), *command],
+        [*python_command(__name__), str(os.getpid()), *command],
         env=dict(environment),
         stdout=output,
         stderr=output,
         start_new_session=new_session,
     )
+
+
+def python_command(module: str) -> list[str]:
+    """How to run one of our modules: from where we are installed, whatever lies in the working directory."""
+    start = f"sys.path.insert(0, {_PACKAGE_PARENT!r}); runpy.run_module({module!r}, None, '__main__', True)"
+    return [sys.executable, "-P", "-c", f"import runpy, sys; {start}"]
 
 
 def _main(parent: int, command: Sequence[str]) -> int:
