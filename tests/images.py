@@ -123,8 +123,9 @@ def go() -> str:
 def _layer(files: Mapping[str, File]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, file in sorted({**_parents(files), **files}.items()):
-            entry = tarfile.TarInfo(name.strip("/"))
+        named = {name.strip("/"): file for name, file in files.items()}
+        for name, file in sorted({**_parents(named), **named}.items()):
+            entry = tarfile.TarInfo(name)
             entry.mode, entry.uid, entry.gid = file.mode, file.uid, file.gid
             if file.folder:
                 entry.type = tarfile.DIRTYPE
@@ -137,9 +138,8 @@ def _layer(files: Mapping[str, File]) -> bytes:
 
 
 def _parents(files: Mapping[str, File]) -> dict[str, File]:
-    given = {name.strip("/") for name in files}
-    folders = {str(parent) for name in given for parent in Path(name).parents}
-    return {folder: File(folder=True) for folder in folders - given - {"."}}
+    folders = {str(parent) for name in files for parent in Path(name).parents}
+    return {folder: File(folder=True) for folder in folders - set(files) - {"."}}
 
 
 def _config(architecture: str, diff_id: str, config: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -258,8 +259,9 @@ def _pattern(value: str) -> re.Pattern[str] | None:
     if costly or len(value) > _LONGEST_PATTERN:
         raise InvalidParameter(f"invalid filter 'name={value}': the expression is too costly")
     try:
-        return re.compile(value)
-    except re.error:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            return re.compile(value)
+    except (re.error, OverflowError, RecursionError):
         return None  # as Docker has it: what is no expression matches nothing
 
 

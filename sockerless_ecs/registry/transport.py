@@ -151,8 +151,10 @@ class Transport:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise Unavailable(f"registry {registry} sends us to an address that cannot be used") from error
         except (httpx.HTTPError, httpx.StreamError) as error:
+            host = httpx.URL(request.url).netloc.decode()
+            where = registry if host == registry else f"{registry} at {host}"
             reason = str(error) or type(error).__name__
-            raise Transient(f"registry {registry} cannot be reached: {reason}") from error
+            raise Transient(f"registry {where} cannot be reached: {reason}") from error
 
 
 class _Token(msgspec.Struct):

@@ -102,6 +102,8 @@ def container(
         ("name", ["^web-[0-9]+$"], True),
         ("name", ["^eb"], False),
         ("name", ["("], False),
+        ("name", ["[[w]"], True),
+        ("name", ["w{99999999999}"], False),
         ("name", ["other", "web-1"], True),
         ("network", ["bridge"], True),
         ("network", ["mine"], False),

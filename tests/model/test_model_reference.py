@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,3 +154,13 @@ def test_familiar_form_is_the_shortest_that_means_the_same(text: str, short: str
 def test_image_ids_are_told_from_names() -> None:
     assert all(is_image_id(text) for text in (DIGEST, HEX, "deadbeefcafe", "sha256:deadbeef"))
     assert not any(is_image_id(text) for text in ("alpine", "deadbeef", "deadbeefcafe:1", "", f"x@{DIGEST}"))
+
+
+@pytest.mark.parametrize("piece", ["a", "a-", "a.", "a_", "a/", "a:", "-", "@", "A", "a--"])
+def test_no_text_takes_long_to_refuse(piece: str) -> None:
+    text = piece * (200_000 // len(piece)) + "!"
+    begun = time.process_time()
+    for read in (parse, from_pull):
+        with pytest.raises(InvalidParameter):
+            read(text)
+    assert time.process_time() - begun < 2

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError, Unavailable
 from sockerless_ecs.model.container import Healthcheck
 from sockerless_ecs.model.reference import parse
 from sockerless_ecs.registry import Platform, RegistryClient, pull_reference
 from sockerless_ecs.registry import manifest as media
+from sockerless_ecs.registry.config import read_config
+from sockerless_ecs.registry.login import challenge
 from tests.registry.conftest import QUICK, no_login
 from tests.registry.scripted_registry import Asked, Said, ScriptedRegistry
 
@@ -39,6 +43,30 @@ CONFIG: Mapping[str, Any] = {
     },
     "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "1" * 64]},
 }
+
+_NAMES = st.sampled_from(
+    [
+        "schemaVersion",
+        "mediaType",
+        "manifests",
+        "config",
+        "layers",
+        "digest",
+        "size",
+        "platform",
+        "architecture",
+        "os",
+        "variant",
+        "Env",
+        "Cmd",
+        "Labels",
+        "Healthcheck",
+        "Test",
+        "rootfs",
+        "diff_ids",
+        "created",
+    ]
+)
 
 
 def sha256(data: bytes) -> str:
@@ -383,3 +411,32 @@ async def test_mirror_stands_in_for_its_registry_alone(registry: ScriptedRegistr
         assert (await client.resolve(parse(f"{registry.host}/x"), AMD64)).architecture == "amd64"
         with pytest.raises(SockerlessError):
             await client.resolve(parse("alpine"), AMD64)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("sha256:" + "1" * 64),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(_json, st.sampled_from([*media.MANIFEST_TYPES, "", "application/json", "text/html"]))
+def test_any_json_is_a_manifest_or_refused(document: object, media_type: str) -> None:
+    try:
+        assert media.read_manifest(to_json(document), media_type, "x").media_type is not None
+    except SockerlessError:
+        return
+
+
+@given(_json)
+def test_any_json_is_a_configuration_or_refused(document: object) -> None:
+    try:
+        assert isinstance(read_config(to_json(document), "x").config.env, tuple)
+    except SockerlessError:
+        return
+
+
+@given(st.text(alphabet='Bearersic= ",\\\t1', max_size=60))
+def test_any_challenge_is_read_or_passed_over(header: str) -> None:
+    found = challenge(header)
+    assert found is None or found.scheme in ("basic", "bearer")

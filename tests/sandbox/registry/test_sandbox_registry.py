@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import socket
+import tarfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ from sockerless_ecs.registry.digest import digest_of
 from sockerless_ecs.registry.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from sockerless_ecs.sandbox.registry import ImageNotFound, Registry
 from sockerless_ecs.sandbox.registry.storage import Storage
-from tests.images import BuiltImage, image
+from tests.images import BuiltImage, File, image
 
 LOGIN = {"Authorization": "Basic QVdTOnRva2Vu"}
 DATA = bytes(range(256)) * 4
@@ -350,3 +352,15 @@ def test_storage_never_shows_half_a_blob(tmp_path: Path) -> None:
     digest = storage.put_blob("a", DATA)
     assert storage.blob_path(digest).read_bytes() == DATA
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_images_for_tests_are_the_same_bytes_each_time() -> None:
+    files: dict[str, bytes | File] = {
+        "/bin/x": DATA,
+        "/etc/y": File(data=b"y", mode=0o644),
+        "/z": File(link="bin/x"),
+    }
+    first, second = image(files, {"Cmd": ["x"]}), image(dict(reversed(files.items())), {"Cmd": ["x"]})
+    assert first == second
+    with tarfile.open(fileobj=io.BytesIO(next(iter(first.blobs.values())))) as tar:
+        assert tar.getnames() == ["bin", "bin/x", "etc", "etc/y", "z"]
