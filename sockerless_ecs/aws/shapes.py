@@ -21,7 +21,7 @@ from sockerless_ecs.model.taskdef import (
     TaskDefinition,
 )
 
-_INSTALL = ("/sockerless-agent", "install", AGENT_PATH)
+_AGENT_PROGRAM = "/sockerless-agent"
 """The agent image holds one file, which copies itself."""
 
 
@@ -113,7 +113,8 @@ def _init_container(definition: TaskDefinition) -> dict[str, Any]:
         "name": INIT_CONTAINER,
         "image": definition.agent_image,
         "essential": False,
-        "command": list(_INSTALL),
+        "entryPoint": [_AGENT_PROGRAM],
+        "command": ["install", AGENT_PATH],
         "mountPoints": [_mount()],
         "logConfiguration": _logs(definition),
     }

@@ -161,9 +161,8 @@ class EngineContainers:
         exits = live.moment.value.exits
         if condition == "removed":
             return _Wait(live.moment, lambda moment: moment.removed)
-        if condition == "not-running" and not (
-            live.record.state.alive or live.record.state is State.STARTING
-        ):
+        goes_on = live.record.state.alive or live.record.state is State.STARTING or live.exit_pending
+        if condition == "not-running" and not goes_on:
             return _Wait(live.moment, lambda _: True)
         return _Wait(live.moment, lambda moment: moment.exits > exits or moment.removed)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 import structlog
 import trio
 
-from sockerless_ecs.agent import AwslogsReader
+from sockerless_ecs.agent import AwslogsParser
 from sockerless_ecs.aws import Logs
 from sockerless_ecs.errors import NotFound
 from sockerless_ecs.model.container import Run
@@ -32,24 +32,23 @@ class Archive:
         Waits a bounded time for lines that CloudWatch does not have yet; what it never gets is logged as
         missing and left out.
         """
-        reader = AwslogsReader(run.id)
+        parser = AwslogsParser(run.id)
         token: str | None = None
         deadline = trio.current_time() + _LATE_SECONDS
         reached = first - 1
-        while not reader.ended and (last is None or reached < last):
+        while parser.final is None and (last is None or reached < last):
             try:
                 page = await self._logs.events(self._group, run.log_stream, token=token)
             except NotFound:
                 page = None
-            batch = []
+            batch: list[LogLine] = []
             if page is not None:
                 token = page.next_token
-                for event in page.events:
-                    batch += [
-                        line
-                        for line in reader.feed(event.time_ms, event.message)
-                        if line.number >= first and (last is None or line.number <= last)
-                    ]
+                batch = [
+                    line
+                    for line in parser.feed(page.events)
+                    if line.number >= first and (last is None or line.number <= last)
+                ]
             if batch:
                 reached = batch[-1].number
                 deadline = trio.current_time() + _LATE_SECONDS

@@ -21,6 +21,12 @@ from sockerless_ecs.store.contract import Delete, Put, Snapshot, Store
 
 _LOG = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0
+_ENDINGS = (
+    lifecycle.Event.EXITED,
+    lifecycle.Event.LOST,
+    lifecycle.Event.FAILED,
+    lifecycle.Event.FAILED_AGAIN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class Live:
         self.record = record
         self.moment = AsyncValue(Moment(status=ExitStatus(code=record.exit_code)))
         self.agent: AgentClient | None = None
+        self.exit_pending = False
+        """It has ended, and that is not yet safe in the store: nobody is told so far."""
 
     @property
     def id(self) -> ContainerId:
@@ -50,6 +58,7 @@ class Live:
         """Change the record, at once and only in memory; raises `Conflict` for what cannot happen."""
         if event is not None:
             changes["state"] = lifecycle.after(self.record.state, event)
+            self.exit_pending = event in _ENDINGS
         self.record = replace(self.record, **changes)
         return self.record
 
@@ -59,6 +68,7 @@ class Live:
 
     def announce_exit(self, status: ExitStatus) -> None:
         """Resolve the waits for an exit; called once what ended is safe in the store."""
+        self.exit_pending = False
         self.moment.value = replace(self.moment.value, exits=self.moment.value.exits + 1, status=status)
 
     def announce_removal(self) -> None:

@@ -189,10 +189,16 @@ class Api:
     async def create(self, *cmd: str, image: str = "host", name: str = "", **config: Any) -> str:
         """A container; its id."""
         if (await self.http.get("/images/inspect", params={"name": image})).status_code == 404:
-            await self.call("POST", "/images/pull", body={"Reference": f"{image}:latest"})
+            await self.pull(image)
         query = {"name": name} if name else {}
         created = await self.call("POST", "/containers", body={"Image": image, "Cmd": cmd, **config}, **query)
         return str(created["Id"])
+
+    async def pull(self, image: str) -> list[dict[str, Any]]:
+        """Pull an image; the progress lines."""
+        answer = await self.http.post("/images/pull", json={"Reference": f"{image}:latest"})
+        assert answer.status_code == 200, answer.text
+        return [json.loads(line) for line in answer.text.splitlines()]
 
     async def start(self, container: str) -> None:
         """Start it; returns once it runs."""
