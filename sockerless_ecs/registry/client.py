@@ -50,7 +50,7 @@ class RegistryClient:
     ) -> None:
         self._http = httpx.AsyncClient(
             verify=verify,
-            timeout=httpx.Timeout(30.0, connect=10.0, pool=None),
+            timeout=httpx.Timeout(30.0, connect=10.0, write=300.0, pool=None),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=30.0),
             max_redirects=5,
             mounts=dict.fromkeys(_LOOPBACK),  # what is on this machine is not reached through a proxy

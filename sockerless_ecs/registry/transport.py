@@ -153,8 +153,7 @@ class Transport:
         except (httpx.HTTPError, httpx.StreamError) as error:
             host = httpx.URL(request.url).netloc.decode()
             where = registry if host == registry else f"{registry} at {host}"
-            reason = str(error) or type(error).__name__
-            raise Transient(f"registry {where} cannot be reached: {reason}") from error
+            raise Transient(f"registry {where} cannot be reached: {_reason(error)}") from error
 
 
 class _Token(msgspec.Struct):
@@ -192,6 +191,16 @@ async def _bounded(response: httpx.Response, limit: int, registry: str) -> bytes
     if left < 0:
         raise Unavailable(f"registry {registry} sent more than the {limit >> 20} MiB that this may have")
     return b"".join(chunks)
+
+
+def _reason(error: BaseException) -> str:
+    """What lies at the bottom: httpx itself tells little."""
+    reason = type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        reason = str(cause) or reason
+        cause = cause.__cause__ or cause.__context__
+    return reason
 
 
 def _refuse_downgrade(base_url: str, url: str, registry: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,9 +31,9 @@ Answer = Callable[[Asked], Said]
 
 
 class ScriptedRegistry:
-    def __init__(self, port: int, answer: Answer) -> None:
+    def __init__(self, port: int, scheme: str, answer: Answer) -> None:
         self.host = f"127.0.0.1:{port}"
-        self.url = f"http://{self.host}"
+        self.url = f"{scheme}://{self.host}"
         self.asked: list[Asked] = []
         self.answer = answer
 
@@ -41,7 +42,9 @@ class ScriptedRegistry:
 
 
 @contextmanager
-def scripted_registry(answer: Answer | None = None) -> Iterator[ScriptedRegistry]:
+def scripted_registry(
+    answer: Answer | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedRegistry]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 10
@@ -79,7 +82,11 @@ def scripted_registry(answer: Answer | None = None) -> Iterator[ScriptedRegistry
             """A client that goes away is what some tests are about."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    registry = ScriptedRegistry(server.server_port, answer or (lambda _asked: Said(404)))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    registry = ScriptedRegistry(
+        server.server_port, "https" if tls else "http", answer or (lambda _asked: Said(404))
+    )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -167,14 +167,6 @@ async def test_login_does_not_follow_a_redirect_to_another_place(
         assert "Authorization" not in store.asked[0].headers
 
 
-@pytest.mark.parametrize("realm", ["http://127.0.0.1:9/token", "ftp://x/", "/token", ""])
-async def test_login_is_never_sent_in_the_clear_for_a_registry_behind_https(realm: str) -> None:
-    from sockerless_ecs.registry.transport import _refuse_downgrade  # noqa: PLC0415 - no TLS server needed
-
-    with pytest.raises(Unavailable, match="not HTTPS"):
-        _refuse_downgrade("https://registry", realm, "registry")
-
-
 async def test_login_can_be_checked(client: RegistryClient, registry: ScriptedRegistry) -> None:
     registry.answer = TokenRegistry(registry, public=False)
     await client.check_login("docker.io", ME)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sockerless_ecs.agent.image import agent_image, publish
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
 from sockerless_ecs.model.reference import parse
 from sockerless_ecs.registry import Login, RegistryClient, RepositoryTarget
@@ -59,6 +60,19 @@ async def test_manifest_is_there_after_the_push_by_tag_and_digest(sandbox: Regis
     digest = digest_of(EMPTY_INDEX)
     assert await target.has_manifest("1") == digest
     assert await target.has_manifest(digest) == digest
+
+
+async def test_agents_image_is_published_once(sandbox: RegistryClient, tmp_path: Path) -> None:
+    """A repository is what the agent's publisher writes to."""
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"sockerless-agent-linux-{architecture}").write_bytes(architecture.encode() * 1000)
+    built = agent_image(tmp_path, "1.2.3")
+    reference = parse("ecr.example/sockerless-agent:1.2.3")
+    target = sandbox.repository(reference, ANY_LOGIN)
+    assert await publish(built, target) == built.digest
+    assert await publish(built, target) == built.digest
+    found = await sandbox.resolve(reference, ARM64)
+    assert (found.digest, found.config.entrypoint) == (built.digest, ("/sockerless-agent",))
 
 
 async def test_push_without_a_login_is_denied(sandbox: RegistryClient) -> None:
