@@ -182,9 +182,23 @@ def _fill(root: Path, place: Place, container: Container) -> None:
             remove(str(target))
         shutil.copyfile(place.folder / name, target)
     for name, (major, minor) in _DEVICES.items():
-        with contextlib.suppress(OSError):  # without CAP_MKNOD a container has no devices: a stated limit
-            os.mknod(root / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
-            os.chmod(root / "dev" / name, 0o666)
+        _make_device(root / "dev" / name, os.makedev(major, minor))
+    null = root / "dev/null"
+    if not null.exists():  # a stated limit; most programs cannot even start another one without it
+        null.touch()
+        null.chmod(0o666)  # noqa: S103 - as the device has it
+
+
+def _make_device(path: Path, number: int) -> None:
+    if os.path.lexists(path):
+        remove(str(path))
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, number)
+        os.chmod(path, 0o666)  # noqa: S103 - as the device has it
+        os.close(os.open(path, os.O_RDWR | os.O_NOCTTY))
+    except OSError:  # no right to make it, or a file system that forbids it
+        if path.name != "tty":  # which needs a terminal to be opened
+            path.unlink(missing_ok=True)
 
 
 def _merge(layer: Path, target: Path) -> None:

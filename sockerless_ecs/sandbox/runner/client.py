@@ -76,6 +76,7 @@ class Runner:
         if user is not None:
             os.chown(self._state, user, user)
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._closed = self._dead = False
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._addresses: dict[str, int] = {}
@@ -125,7 +126,7 @@ class Runner:
 
     def _send(self, descriptors: list[int] | None = None, **order: object) -> None:
         data = json.dumps(order).encode()
-        with self._lock:
+        with self._sending:  # never the other lock: the reader takes it, and must go on for orders to be taken
             if self._dead:
                 raise RunnerError(_DIED)
             try:

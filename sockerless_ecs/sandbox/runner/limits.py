@@ -25,7 +25,8 @@ _BARE = (
     "If the process that watches over the sandbox is itself killed with SIGKILL, what containers forked may survive.",
 )
 _CHROOT = (
-    "Roots are copies of the image, without /proc, and without /dev if devices may not be made; a volume belongs to one running container at a time.",
+    "Roots are copies of the image without /proc; a volume belongs to one running container at a time.",
+    "Where devices may not be made, /dev/null is an ordinary file and there are no others.",
     "Shared folders reach image host only.",
 )
 _NO_CHROOT = ("Images other than host run only if they are static programs, and see the machine's files.",)

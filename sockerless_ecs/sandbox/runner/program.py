@@ -104,6 +104,8 @@ def become(user: User, mode: Mode) -> None:
         if user.uid not in (0, os.getuid()):
             raise PermissionError(1, f"user {user.uid} cannot be had in bare mode without the right to change users")
         return
+    if mode is Mode.BARE and (user.uid, user.gid) == (os.getuid(), os.getgid()):
+        return
     os.fchown(1, user.uid, user.gid)  # so that /dev/stdout can be opened again
     os.setgroups(user.groups)
     os.setgid(user.gid)

@@ -253,24 +253,24 @@ class Supervisor:
     def _reap(self) -> None:
         while True:
             try:
-                process, _ = os.waitpid(-1, os.WNOHANG)
+                process, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not process:
                 return
             if process in self._tasks:
-                self._ended(self._tasks.pop(process))
+                self._ended(self._tasks.pop(process), os.waitstatus_to_exitcode(status))
             elif process in self._unpacking:
                 self._unpacked(self._unpacking.pop(process))
 
-    def _ended(self, running: _Running) -> None:
+    def _ended(self, running: _Running, code: int) -> None:
         running.channel.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             while data := running.channel.recv(MESSAGE_BYTES):
                 self._pass_on(running.channel, data)
         with contextlib.suppress(KeyError):
             self._events.unregister(running.channel)
-        error = self._broken.pop(running.channel, "")
+        error = self._broken.pop(running.channel, f"the task's process died with code {code}" if code else "")
         running.channel.close()
         self._clean_up(running.spec, running.place.address)
         self._say(event="stopped", task=running.spec.id, error=error)
