@@ -22,7 +22,7 @@ from sockerless_ecs.sandbox.front import Front
 from sockerless_ecs.sandbox.logs.driver import AwsLogs
 from sockerless_ecs.sandbox.logs.service import Logs
 from sockerless_ecs.sandbox.logs.store import LogStore
-from sockerless_ecs.sandbox.mocked import Mocked, create_file_system
+from sockerless_ecs.sandbox.mocked import Mocked, create_file_system, ec2_backend
 from sockerless_ecs.sandbox.network import Network
 from sockerless_ecs.sandbox.options import CLUSTER, REGION, SandboxInfo, SandboxOptions
 from sockerless_ecs.sandbox.rates import Rates
@@ -51,7 +51,7 @@ def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
         runner.expose(server.server_port)
         runner.expose(int(registry_address.rpartition(":")[2]))
 
-        network, table, faults = Network(REGION, runner), Table(REGION), Faults()
+        network, table, faults = Network(ec2_backend(REGION), runner), Table(REGION), Faults()
         table.create_cluster(CLUSTER)
         clock = Clock()
         stack.callback(clock.close)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sockerless_ecs.sandbox.wire.answers import Answer
@@ -13,7 +15,9 @@ from sockerless_ecs.sandbox.wire.call import ACCOUNT, Call
 # Read by moto when its EC2 is imported: without this it loads every public machine image.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
-MOCKED = frozenset({"ec2", "efs", "sts", "servicediscovery", "secretsmanager"})
+_LOAD = "load_resource"
+_REQUEST_ID = re.compile(rb"(<requestid>)[^<]*(</requestid>)", re.IGNORECASE)
+"""In the query protocols the answer's body has one too, and botocore takes that."""
 
 
 class Mocked:
@@ -42,7 +46,15 @@ class Mocked:
             name: value for name, value in headers if name.lower() not in ("content-length", "server", "date")
         }
         kept["x-amzn-RequestId"] = call.request_id
+        content = _REQUEST_ID.sub(rb"\g<1>" + call.request_id.encode() + rb"\g<2>", content, count=1)
         return Answer(status=int(status.split(" ", 1)[0]), headers=kept, body=content)
+
+
+def ec2_backend(region: str) -> Any:
+    """The EC2 that moto has of a region, with its default VPC."""
+    with _without_instance_types():
+        from moto.ec2.models import ec2_backends  # noqa: PLC0415
+    return ec2_backends[ACCOUNT][region]
 
 
 def create_file_system(region: str, subnets: Iterable[str], group: str) -> str:
@@ -54,3 +66,20 @@ def create_file_system(region: str, subnets: Iterable[str], group: str) -> str:
     for subnet in subnets:
         backend.create_mount_target(system.file_system_id, subnet, None, [group])
     return str(system.file_system_id)
+
+
+@contextmanager
+def _without_instance_types() -> Iterator[None]:
+    """Importing moto reads every EC2 instance type: 140 MB and half a second that no task needs."""
+    from moto.utilities import utils  # noqa: PLC0415
+
+    load: Callable[[str], Any] = getattr(utils, _LOAD)
+
+    def load_unless_instance_types(resource: str) -> Any:
+        return {} if "instance_type" in resource else load(resource)
+
+    setattr(utils, _LOAD, load_unless_instance_types)
+    try:
+        yield
+    finally:
+        setattr(utils, _LOAD, load)

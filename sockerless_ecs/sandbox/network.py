@@ -6,10 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from moto.ec2.models import ec2_backends
-
 from sockerless_ecs.sandbox.place import TaskRunner
-from sockerless_ecs.sandbox.wire.call import ACCOUNT
 
 AGENT_PORT = 9111
 _EVERYWHERE = "0.0.0.0/0"
@@ -29,8 +26,8 @@ class _Rule:
 class Network:
     """What RunTask asks of EC2, and what the runner is told of it."""
 
-    def __init__(self, region: str, runner: TaskRunner) -> None:
-        self._backend: Any = ec2_backends[ACCOUNT][region]
+    def __init__(self, backend: Any, runner: TaskRunner) -> None:
+        self._backend = backend
         self._runner = runner
         self._allowed: set[_Rule] = set()
         self._lock = threading.Lock()
