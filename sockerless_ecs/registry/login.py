@@ -13,6 +13,7 @@ import trio
 _MOST_TOKENS = 256
 _SAFETY_SECONDS = 10.0
 _SCHEME = re.compile(r"\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s+|$)")
+_COMMA = re.compile(r"\s*,\s*")
 _PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
@@ -55,8 +56,8 @@ def _challenges(header: str) -> list[Challenge]:
             parameters[name.lower()] = plain if plain is not None else re.sub(r"\\(.)", r"\1", quoted)
             position = parameter.end()
         found.append(Challenge(scheme=scheme[1].lower(), parameters=parameters))
-        comma = re.compile(r"\s*,\s*").match(header, position)
-        position = comma.end() if comma else position
+        if comma := _COMMA.match(header, position):
+            position = comma.end()
     return found
 
 

@@ -14,8 +14,8 @@ from sockerless_ecs.registry import Login, Platform, RegistryClient, parse_platf
 from sockerless_ecs.registry.addresses import Addresses
 from sockerless_ecs.registry.login import Challenge, Scope, Tokens, challenge
 from tests.registry.conftest import QUICK
+from tests.registry.content import AMD64, Content
 from tests.registry.scripted_registry import Asked, Said, ScriptedRegistry, scripted_registry
-from tests.registry.test_registry_resolve import AMD64, Content
 
 ME = Login(username="me", password="hush")
 

@@ -16,8 +16,8 @@ from sockerless_ecs.registry.manifest import OCI_INDEX
 from sockerless_ecs.sandbox.registry import Registry
 from tests.images import ANY_LOGIN, image, push
 from tests.registry.conftest import QUICK, no_login
+from tests.registry.content import AMD64, ARM64
 from tests.registry.scripted_registry import Asked, Said, ScriptedRegistry
-from tests.registry.test_registry_resolve import AMD64, ARM64
 
 EMPTY_INDEX = b'{"schemaVersion":2,"manifests":[]}'
 

@@ -17,8 +17,8 @@ from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.model.reference import parse
 from sockerless_ecs.registry import Login, RegistryClient
 from tests.registry.conftest import QUICK, no_login
+from tests.registry.content import AMD64, Content
 from tests.registry.scripted_registry import Asked, Said, ScriptedRegistry, scripted_registry
-from tests.registry.test_registry_resolve import AMD64, Content
 
 ME = Login(username="me", password="hush")
 
