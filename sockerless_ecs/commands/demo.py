@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final, TypeVar
@@ -135,7 +136,7 @@ async def _follow_and_stop(tour: _Tour, client: ApiClient) -> None:
 
 
 async def _create(tour: _Tour, client: ApiClient, command: Sequence[str]) -> str:
-    tour.say(f"   $ {' '.join(command)}")
+    tour.say(f"   $ {shlex.join(command)}")
     body = {"Image": _IMAGE, "Cmd": command}
     created = await tour.timed("created", client.call("POST", "/containers", body=body))
     return str(created["Id"])
