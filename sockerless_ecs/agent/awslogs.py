@@ -19,7 +19,7 @@ from sockerless_ecs.model.log import STDERR, STDOUT, LogLine
 DRIVER_LINE = 16 * 1024
 """What a log driver takes at once, marker and newline included."""
 MIN_PIECE = DRIVER_LINE - len("[stdout] ") - 1 - 3
-"""The longest line that is whole is shorter; a longer one is cut here or, between characters, up to 3 bytes later."""
+"""Whole lines are shorter; a longer one is cut here or, to split no character, up to 3 bytes later."""
 
 _AGENT, _STDOUT, _STDERR = "[sockerless] ", "[stdout] ", "[stderr] "
 _STREAMS = {"stdout": STDOUT, "stderr": STDERR}

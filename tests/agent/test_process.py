@@ -143,10 +143,12 @@ async def test_containers_own_variable_wins_over_the_tasks(start_agent: StartAge
 
 @needs_root
 async def test_user_group_directory_and_limits(start_agent: StartAgent, tmp_path: Path) -> None:
-    wanted = "id -u; id -g; id -G; pwd; ulimit -n; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; echo x > /dev/stdout"
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+    wanted = (
+        "id -u; id -g; id -G; pwd; ulimit -n; "
+        "grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; echo x > /dev/stdout"
+    )
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
     async with start_agent() as task:
         await task.run(
             "sh",

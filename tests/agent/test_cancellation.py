@@ -1,0 +1,94 @@
+"""A cancelled call leaves nothing open, wherever the cancellation falls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from sockerless_ecs.agent import AgentClient, Names, StartRequest
+from tests.agent.conftest import TOKEN, StartAgent
+
+Call = Callable[[AgentClient], Awaitable[None]]
+
+
+async def follow_events(client: AgentClient) -> None:
+    async with client.events() as events:
+        async for _ in events:
+            pass
+
+
+async def follow_logs(client: AgentClient) -> None:
+    async with client.logs("r1", follow=True) as batches:
+        async for _ in batches:
+            pass
+
+
+async def start(client: AgentClient) -> None:
+    await client.start(StartRequest(run="r1", argv=("sleep", "1000")))
+
+
+async def set_names(client: AgentClient) -> None:
+    await client.set_names(Names(hostname="box", address="10.0.0.9"))
+
+
+CALLS: list[Call] = [
+    AgentClient.connect,
+    partial(AgentClient.signal, run="r1", signal="WINCH"),
+    partial(AgentClient.ack, seq=1),
+    set_names,
+    start,
+    follow_events,
+    follow_logs,
+]
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels a scope when its task takes its n-th step."""
+
+    def __init__(self, scope: trio.CancelScope, step: int) -> None:
+        self._task = trio.lowlevel.current_task()
+        self._scope, self._left = scope, step
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            self._left -= 1
+            if self._left == 0:
+                self._scope.cancel()
+
+
+def sockets() -> list[str]:
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            target = str(descriptor.readlink())
+            if target.startswith("socket:"):
+                found.append(target)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: getattr(call, "func", call).__name__)
+async def test_cancelling_at_any_step_leaves_no_socket(start_agent: StartAgent, call: Call) -> None:
+    async with start_agent() as task:
+        await start(task.client)
+        for step in range(1, 30):
+            before = sockets()
+            client = AgentClient("127.0.0.1", task.port, TOKEN, task.client._context)
+            with trio.CancelScope(deadline=trio.current_time() + 0.3) as scope:
+                instrument = CancelAt(scope, step)
+                trio.lowlevel.add_instrument(instrument)
+                try:
+                    await call(client)
+                finally:
+                    trio.lowlevel.remove_instrument(instrument)
+            await client.aclose()
+            assert sockets() == before, step
+            if not scope.cancelled_caught or instrument._left > 0:
+                break  # it was done, or had nothing left but to wait
+        assert step > 3
+        assert (await task.client.health()).run == "r1"
