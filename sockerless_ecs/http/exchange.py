@@ -130,15 +130,12 @@ class Exchange(TrioASGIHTTPConnection):
         nursery.cancel_scope.cancel()
 
     async def _stream(self, response: StreamedResponse, record: Record, send: _Send) -> None:
-        output, streamed = _Output(send), response.streamed
+        output, streamed, ends = _Output(send), response.streamed, response.ends
         try:
             if not streamed.endless:
                 await streamed.produce(output)
-            else:
-                with response.ends.entered() as scope:
-                    await streamed.produce(output)
-                if scope.cancelled_caught:
-                    await _at_drain(streamed, output)
+            elif not await _ends(streamed, output, ends):
+                return
         except BaseException as error:  # noqa: BLE001 (what is not a failure is raised again)
             reply = failure_reply(error, record.request_id)
             if output.begun:
@@ -149,11 +146,18 @@ class Exchange(TrioASGIHTTPConnection):
         await output.end()
 
 
-async def _at_drain(streamed: Streamed, output: _Output) -> None:
-    if streamed.at_drain is not None:
-        await streamed.at_drain(output)
-    elif not output.begun:
+async def _ends(streamed: Streamed, output: _Output, ends: LongLived) -> bool:
+    """Write an endless answer; whether its end can still be told after a drain."""
+    if not ends.ended:
+        with ends.entered() as scope:
+            await streamed.produce(output)
+        if not scope.cancelled_caught:
+            return True
+    if not output.begun:
         raise Unavailable("the daemon is shutting down")
+    if output.head_sent and streamed.at_drain is not None:
+        await streamed.at_drain(output)
+    return output.head_sent
 
 
 class SocketExchange(TrioASGIWebsocketConnection):
@@ -173,13 +177,14 @@ class _Output:
 
     def __init__(self, send: _Send) -> None:
         self._send = send
-        self.begun = False
+        self.begun = self.head_sent = False
 
     async def begin(self, content_type: str) -> None:
         """Send the head at once."""
         self.begun = True
         headers = [(b"content-type", content_type.encode())]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self.head_sent = True
 
     async def write(self, data: bytes) -> None:
         """Send some of the body."""

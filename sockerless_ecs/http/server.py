@@ -27,7 +27,7 @@ class LongLived:
 
     def __init__(self) -> None:
         self._scopes: set[trio.CancelScope] = set()
-        self._ended = False
+        self.ended = False
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -38,7 +38,7 @@ class LongLived:
         with trio.CancelScope() as scope:
             self._scopes.add(scope)
             try:
-                if self._ended:
+                if self.ended:
                     scope.cancel()
                 yield scope
             finally:
@@ -46,7 +46,7 @@ class LongLived:
 
     def end(self) -> None:
         """Cancel all that entered and all that will."""
-        self._ended = True
+        self.ended = True
         for scope in self._scopes:
             scope.cancel()
 

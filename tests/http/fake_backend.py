@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Protocol
 
 import trio
 
@@ -91,6 +92,12 @@ class FakeWaiting:
         return self.status
 
 
+class Hold(Protocol):
+    """What holds every call up while it is waited for; an event will do."""
+
+    async def wait(self) -> None: ...
+
+
 class FakeContainers:
     """Containers in a dict."""
 
@@ -105,7 +112,7 @@ class FakeContainers:
         self.followers = 0
         self.options: LogOptions | None = None
         self.failure: BaseException | None = None
-        self.hold: trio.Event | None = None
+        self.hold: Hold | None = None
         self.entered = trio.Event()
         self._images = images
         self._publish = publish
@@ -163,6 +170,7 @@ class FakeContainers:
         self.change(container, state=State.EXITED, exit_code=code, finished_ns=time.time_ns())
         for waiting in self.waits.pop(container.id, []):
             waiting.settle(ExitStatus(code=code))
+        self._wake()
         self._publish("die", container)
 
     async def inspect(self, ref: str) -> Container:
@@ -202,23 +210,27 @@ class FakeContainers:
     def write(self, ref: str, data: bytes, stream: int = STDOUT) -> None:
         lines = self.lines.setdefault(self.find(ref).id, [])
         lines.append(LogLine(len(lines) + 1, 1_700_000_000_123_456_789, stream, data))
+        self._wake()
+
+    def _wake(self) -> None:
         grown, self.grown = self.grown, trio.Event()
         grown.set()
 
     async def _batches(self, container_id: str, options: LogOptions) -> AsyncIterator[Sequence[LogLine]]:
         for batch in self.batches or ():
             yield batch
-        seen = 0
+        seen, lines = 0, self.lines.get(container_id, [])
+        if options.tail is not None:
+            seen = max(len(lines) - options.tail, 0)
         while True:
-            lines = self.lines.get(container_id, [])
-            if options.tail is not None and not seen:
-                seen = max(len(lines) - options.tail, 0)
-            if lines[seen:]:
-                yield lines[seen:]
-            seen = len(lines)
-            if not (options.follow and self.by_id[container_id].state is not State.EXITED):
+            grown, over = self.grown, self.by_id[container_id].state is State.EXITED
+            if fresh := self.lines.get(container_id, [])[seen:]:
+                seen += len(fresh)
+                yield fresh
+            elif over or not options.follow:
                 return
-            await self.grown.wait()
+            else:
+                await grown.wait()
 
     async def stop(self, ref: str, grace_seconds: float | None = None) -> None:
         self.calls.append(("stop", ref, str(grace_seconds)))

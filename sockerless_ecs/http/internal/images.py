@@ -50,7 +50,8 @@ def _credentials(header: str | None) -> Credentials | None:
     if not header:
         return None
     try:
-        raw = base64.urlsafe_b64decode(header.rstrip("=") + "=" * (-len(header.rstrip("=")) % 4))
+        bare = header.replace("+", "-").replace("/", "_").rstrip("=")
+        raw = base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
         auth = msgspec.json.decode(raw.strip() or b"{}", type=AuthBody)
     except (ValueError, binascii.Error, msgspec.DecodeError):
         raise InvalidParameter("Auth: not the base64url form of registry credentials") from None
