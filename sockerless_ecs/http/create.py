@@ -255,10 +255,8 @@ def unknown_fields(raw: bytes) -> list[str]:
     """Warnings of what no field is called: Docker ignores it without a word, we with one."""
     top = msgspec.json.decode(raw.strip() or b"{}", type=dict[str, msgspec.Raw])
     warnings = _unknown(top, CreateBody, "")
-    if (host := top.get("HostConfig", b"null")) != b"null":
-        warnings += _unknown(
-            msgspec.json.decode(host, type=dict[str, msgspec.Raw]), HostConfigBody, "HostConfig."
-        )
+    host = msgspec.json.decode(top.get("HostConfig", b"null"), type=dict[str, msgspec.Raw] | None)
+    warnings += _unknown(host or {}, HostConfigBody, "HostConfig.")
     return warnings
 
 

@@ -47,7 +47,7 @@ from sockerless_ecs.model.taskdef import RunTaskRequest
 from sockerless_ecs.model.volume import Volume
 
 _KNOWN_FILTERS = frozenset({"id", "label", "name", "status"})
-_TASK = Task(
+TASK = Task(
     request=RunTaskRequest(
         cluster="c",
         definition_arn="arn:definition",
@@ -161,7 +161,7 @@ class FakeContainers:
         await self._pass()
         if container.state.alive:
             raise NotModified("already running")
-        self.change(container, state=State.RUNNING, task=_TASK, run_id=RunId("r"), started_ns=time.time_ns())
+        self.change(container, state=State.RUNNING, task=TASK, run_id=RunId("r"), started_ns=time.time_ns())
         self._publish("start", container)
 
     def exit(self, ref: str, code: int) -> None:
