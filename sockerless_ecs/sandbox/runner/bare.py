@@ -1,9 +1,11 @@
-"""Bare mode, where neither capabilities nor namespaces can be had: copies, chroot if possible, loopback addresses.
+"""Bare mode, where neither capabilities nor namespaces can be had: copies, chroot if possible, loopback.
 
-Image `host`, and every image where chroot is not allowed, sees the machine's own files; its volumes are reached by
-their real paths, which replace the mount targets in its command and environment. In a chroot a volume is moved
-into the container that uses it and back when it ends.
+Image `host`, and every image where chroot is not allowed, sees the machine's own files; its volumes are
+reached by their real paths, which replace the mount targets in its command and environment. In a chroot a
+volume is moved into the container that uses it and back when it ends.
 """
+
+# ruff: noqa: PTH101, PTH114, PTH118, PTH208
 
 from __future__ import annotations
 
@@ -186,7 +188,7 @@ def _fill(root: Path, place: Place, container: Container) -> None:
     null = root / "dev/null"
     if not null.exists():  # a stated limit; most programs cannot even start another one without it
         null.touch()
-        null.chmod(0o666)  # noqa: S103 - as the device has it
+        null.chmod(0o666)
 
 
 def _make_device(path: Path, number: int) -> None:
@@ -202,7 +204,7 @@ def _make_device(path: Path, number: int) -> None:
 
 
 def _merge(layer: Path, target: Path) -> None:
-    """Add what overlayfs would show of one more layer, as a copy. Never hard links: writes would reach the layer."""
+    """Add what overlayfs would show of one more layer: copies, as a write to a hard link would reach it."""
     seen: dict[tuple[int, int], Path] = {}
     for folder, names, files in os.walk(layer):
         place = target / Path(folder).relative_to(layer)

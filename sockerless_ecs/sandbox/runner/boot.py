@@ -1,7 +1,8 @@
 """The keeper: drops rights, makes the namespaces, watches over the supervisor and sweeps after it.
 
-It survives both the daemon's death (its socket closes, the supervisor ends) and the supervisor's, and takes the
-supervisor with it when it is killed itself. argv: state folder, descriptor of the socket, mode, user or nothing.
+It survives both the daemon's death (its socket closes, the supervisor ends) and the supervisor's, and takes
+the supervisor with it when it is killed itself. argv: state folder, descriptor of the socket, mode, user or
+nothing.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def main() -> None:
     os.umask(0o022)
     try:
         if sys.argv[4]:
+            from sockerless_ecs.sandbox.runner import relay  # noqa: F401, PLC0415 - see _drop_to
+
             _drop_to(int(sys.argv[4]))
         user = os.geteuid()
         _lock(state)
@@ -85,7 +88,7 @@ def _lock(state: Path) -> None:
 
 
 def _drop_to(user: int) -> None:
-    # After every import: the user need not be able to read our interpreter's files.
+    # After every import, lazy ones too: the user need not be able to read our interpreter's files.
     os.setgroups([])
     os.setgid(user)
     os.setuid(user)

@@ -23,8 +23,8 @@ class Memory:
         own = _own_group("" if self._version == 2 else "memory")  # noqa: PLR2004 - cgroup v2
         name = f"sockerless-{hashlib.sha256(os.fsencode(state)).hexdigest()[:12]}"
         self.reason = f"no writable memory cgroup under {tree}"
-        # Our own group first, then upwards: in v2 a group that holds processes cannot pass memory on to children,
-        # and in a container the path may be one of the host's.
+        # Our own group first, then upwards: in v2 a group that holds processes cannot pass memory on to
+        # children, and in a container the path may be one of the host's.
         for start in (tree / own, *(tree / own).parents):
             if not start.is_relative_to(tree):
                 break
@@ -75,7 +75,7 @@ class Memory:
                 (self._parent / task).rmdir()
 
     def sweep(self, *, whole: bool) -> None:
-        """Drop every task's group, and with `whole` ours too, waiting a little for those that are still busy."""
+        """Drop every task's group, and with `whole` ours too; waits a little for those still busy."""
         if self._parent is None:
             return
         deadline = time.monotonic() + _BUSY_SECONDS

@@ -60,7 +60,10 @@ _LAST_PORT = 65_535
 _DIED = "the sandbox's supervisor has died, and all tasks with it"
 _FIRST_INDEX, _LAST_INDEX = 10, 65_000
 _PACKAGE_PARENT = Path(__file__).resolve().parents[3]
-_CODE = f"import sys; sys.path.insert(0, {str(_PACKAGE_PARENT)!r}); from sockerless_ecs.sandbox.runner.boot import main; main()"
+_CODE = (
+    f"import sys; sys.path.insert(0, {str(_PACKAGE_PARENT)!r}); "
+    "from sockerless_ecs.sandbox.runner.boot import main; main()"
+)
 
 
 class Runner:
@@ -126,7 +129,9 @@ class Runner:
 
     def _send(self, descriptors: list[int] | None = None, **order: object) -> None:
         data = json.dumps(order).encode()
-        with self._sending:  # never the other lock: the reader takes it, and must go on for orders to be taken
+        with (
+            self._sending
+        ):  # never the other lock: the reader takes it, and must go on for orders to be taken
             if self._dead:
                 raise RunnerError(_DIED)
             try:
@@ -193,9 +198,7 @@ class Runner:
         self._send(op="run", task=task_to_wire(task), address=address, index=index)
         return address
 
-    def stop(
-        self, task_id: str, *, signal: int = signal.SIGTERM, kill_after: float | None = None
-    ) -> None:
+    def stop(self, task_id: str, *, signal: int = signal.SIGTERM, kill_after: float | None = None) -> None:
         """Send `signal` to all containers of a task, and SIGKILL after `kill_after` seconds.
 
         None is each container's own `stop_seconds`. A task that is not there is stopped already.
@@ -233,7 +236,7 @@ class Runner:
     # --- events
 
     def events(self) -> Iterator[Event]:
-        """What happens, in order, to one reader. Ends after `close`; raises `RunnerError` if the supervisor died."""
+        """What happens, in order, to one reader, until `close`; `RunnerError` if the supervisor died."""
         while (event := self._events.get()) is not None:
             yield event
         self._events.put(None)  # for whoever asks again

@@ -1,5 +1,7 @@
 """The inside of a container: its namespaces and mounts, between fork and exec."""
 
+# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH120, PTH211
+
 from __future__ import annotations
 
 import os
@@ -88,7 +90,7 @@ def _mount_proc_and_sys(old: int) -> bool:
         try:
             kernel.mount(kind, path, kind, NOSUID | NODEV | NOEXEC | flags)
         except PermissionError:
-            # Rootless inside a container that masks parts of /proc: a new one would reveal them. Share the old one.
+            # Rootless inside a container that masks parts of /proc: a new one would reveal them.
             os.fchdir(old)
             kernel.mount(path[1:], path, flags=kernel.BIND | kernel.REC)
             os.chdir("/")
@@ -112,7 +114,7 @@ def _mount_cgroups(groups: tuple[Path, ...]) -> None:
 
 def _mount_devices(devices: list[tuple[int, str]]) -> None:
     _mount_point("/dev", folder=True)
-    # nodev: a container may mknod. The devices themselves are bound, not made, and keep the flags of their own mount.
+    # nodev: a container may mknod. The devices are bound, not made, and keep the flags of their own mount.
     kernel.mount("tmpfs", "/dev", "tmpfs", NOSUID | NODEV, "mode=755,size=64k")
     for descriptor, path in devices:
         _mount_point(path, folder=False)
@@ -140,8 +142,8 @@ def _cover_proc() -> None:
 
 
 def _mount_point(path: str, *, folder: bool) -> str:
-    # /etc/resolv.conf is often a dangling symlink. Resolved by us, never by the kernel: until it is detached the
-    # old root lies on top of ours, and a ".." that reaches / climbs into it.
+    # /etc/resolv.conf is often a dangling symlink. Resolved by us, never by the kernel: until it is detached
+    # the old root lies on top of ours, and a ".." that reaches / climbs into it.
     path = os.path.realpath(path)
     if folder:
         os.makedirs(path, exist_ok=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 
-from sockerless_ecs.sandbox.runner import relay
 from sockerless_ecs.sandbox.runner.firewall import Firewall, is_range
 from sockerless_ecs.sandbox.runner.spec import Mode, Rule
-from sockerless_ecs.sandbox.runner.vpc import Range
+from sockerless_ecs.sandbox.runner.vpc import RELAY_PORT, Range
 
 
 class Groups:
@@ -26,7 +25,7 @@ class Groups:
             self.limits.append("Security groups are not enforced: all tasks share the machine's loopback.")
             return
         try:
-            self._firewall = Firewall(own.network, own.gateway, relay.PORT)
+            self._firewall = Firewall(own.network, own.gateway, RELAY_PORT)
         except OSError as error:
             self.limits.append(
                 f"Security groups are not enforced and nothing leads out of tasks: no nftables ({error})."

@@ -22,7 +22,7 @@ def start(place: Place, task: Task, wanted: Container) -> tuple[int, int]:
         kernel.unshare(kernel.NEWPID)  # for the next child only
     child = os.fork()
     if child == 0:
-        _child(place, task, wanted, parent, spool, writing)
+        _child(place, task, wanted, parent=parent, spool=spool, answer=writing)
     if home >= 0:
         kernel.setns(home, kernel.NEWPID)
         os.close(home)
@@ -31,7 +31,7 @@ def start(place: Place, task: Task, wanted: Container) -> tuple[int, int]:
     return child, reading
 
 
-def _child(place: Place, task: Task, wanted: Container, parent: int, spool: int, answer: int) -> None:
+def _child(place: Place, task: Task, wanted: Container, *, parent: int, spool: int, answer: int) -> None:
     executing, asked = False, wanted.argv[0]
     try:
         kernel.die_with_parent(parent)

@@ -1,5 +1,7 @@
 """Image layers → content-addressed folders that overlayfs can stack."""
 
+# ruff: noqa: PTH101, PTH103, PTH108, PTH118, PTH120, PTH123, PTH211
+
 from __future__ import annotations
 
 import bz2  # noqa: F401 - see below

@@ -13,7 +13,7 @@ _NETWORK = (
 _EVERYWHERE = "CPU and ephemeral storage are not limited."
 _ROOTLESS = (
     "Every container runs as uid 0 of a user namespace with one id: other users do not exist.",
-    "The machine reaches only the container ports that the task names, and those below 1024 only if it may bind them.",
+    "The machine reaches only the ports that a task names, and those below 1024 only if it may bind them.",
 )
 _NOT_ROOT = ("Image host: the machine's files can be read and hidden, not changed in place.",)
 _BARE = (
@@ -22,7 +22,7 @@ _BARE = (
     "Image host is the machine itself, unprotected: volumes are reached by their real paths.",
     "A port is shared by all tasks unless the program binds its task's own address.",
     "Read-only roots and read-only volumes are writable.",
-    "If the process that watches over the sandbox is itself killed with SIGKILL, what containers forked may survive.",
+    "If the sandbox's own keeper process is killed with SIGKILL, what containers forked may survive.",
 )
 _CHROOT = (
     "Roots are copies of the image without /proc; a volume belongs to one running container at a time.",

@@ -1,4 +1,4 @@
-"""The tasks' resolver on gateway:53: answers the names it was told, and says of all others that they do not exist."""
+"""The tasks' resolver on gateway:53: answers the names it was told; all others do not exist."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Netlink:
         return struct.pack("=IHHII", 16 + len(body), kind, flags | 1, self._sequence, 0) + body
 
     def send(self, data: bytes, last: int | None = None) -> None:
-        """Send messages and wait for the answer to number `last` (the latest if not said); raises `OSError`."""
+        """Send messages and wait for the answer to number `last`, or the latest; raises `OSError`."""
         last = last or self._sequence
         self._socket.send(data)
         failure = 0
@@ -73,7 +73,7 @@ class Links(Netlink):
         super().__init__(0)
 
     def veth(self, name: str, index: int, peer: str, peer_index: int, peer_namespace: int) -> None:
-        """Make a pair; its far end is born in `peer_namespace` (a descriptor). An index of 0 is the kernel's choice."""
+        """Make a pair; its far end is born in `peer_namespace` (a descriptor)."""
         far = struct.pack("=BxHiII", 0, 0, peer_index, 0, 0) + attribute(3, text(peer))
         far += attribute(28, struct.pack("=I", peer_namespace))
         info = nested(18, attribute(1, b"veth"), nested(2, attribute(1, far)))

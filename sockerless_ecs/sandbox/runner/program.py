@@ -1,5 +1,7 @@
 """The last step into a container: limits, user, environment, exec."""
 
+# ruff: noqa: PTH103, PTH112
+
 from __future__ import annotations
 
 import os
@@ -102,7 +104,9 @@ def become(user: User, mode: Mode) -> None:
         return
     if mode is Mode.BARE and not kernel.has_capability(kernel.CAP_SETUID):
         if user.uid not in (0, os.getuid()):
-            raise PermissionError(1, f"user {user.uid} cannot be had in bare mode without the right to change users")
+            raise PermissionError(
+                1, f"user {user.uid} cannot be had in bare mode without the right to change users"
+            )
         return
     if mode is Mode.BARE and (user.uid, user.gid) == (os.getuid(), os.getgid()):
         return
@@ -121,7 +125,7 @@ def make_working_directory(container: Container) -> None:
 
 def execute(container: Container, environment: Mapping[str, str]) -> None:
     """Replace the process; returns never, raises `OSError` as exec does."""
-    os.execvpe(container.argv[0], container.argv, dict(environment))
+    os.execvpe(container.argv[0], container.argv, dict(environment))  # noqa: S606 - it is a container's command
 
 
 def environment(container: Container, hostname: str, home: str) -> dict[str, str]:

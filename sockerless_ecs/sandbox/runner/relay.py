@@ -13,11 +13,11 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from sockerless_ecs.sandbox.runner import kernel, names
+from sockerless_ecs.sandbox.runner.vpc import RELAY_PORT
 
-PORT: Final = 1
 _ORIGINAL_DESTINATION = 80
 _IP_FREEBIND = 15
 _MESSAGE_BYTES = 1 << 18
@@ -40,7 +40,7 @@ class Relay:
     async def run(self) -> None:
         """Relay until the supervisor goes away."""
         listener = self._socket_inside()
-        listener.bind(("0.0.0.0", PORT))  # noqa: S104 - in the tasks' network, which has no other way in
+        listener.bind(("0.0.0.0", RELAY_PORT))  # noqa: S104 - in the tasks' own network
         server = await asyncio.start_server(self._outward, sock=listener, backlog=1024)
         questions = self._socket_inside(socket.SOCK_DGRAM)
         questions.setsockopt(socket.SOL_IP, _IP_FREEBIND, 1)  # each task's link has it, once there are tasks
@@ -82,7 +82,7 @@ class Relay:
         task.add_done_callback(self._busy.discard)
 
     def _socket_inside(self, kind: int = socket.SOCK_STREAM) -> socket.socket:
-        # A socket belongs to the network its thread was in when it was made; the thread ends, so nobody returns.
+        # A socket belongs to the network its thread was in when it was made. The thread ends: none returns.
         made: list[socket.socket] = []
 
         def make() -> None:

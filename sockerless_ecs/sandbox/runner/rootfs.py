@@ -1,5 +1,7 @@
 """A container's root file system: an overlay over layers, or over the machine's own root (image `host`)."""
 
+# ruff: noqa: PTH102, PTH112, PTH114, PTH115, PTH119, PTH211
+
 from __future__ import annotations
 
 import os
@@ -73,7 +75,7 @@ def _mount_host_in_pieces(place: Place, upper: Path, root: str) -> None:
 
 
 def hide_private_parts(place: Place) -> None:
-    """Cover what image `host` must not show: home folders, sockets and temporary files, the sandbox's own state."""
+    """Cover what image `host` must not show: homes, sockets and temporary files, the sandbox's own state."""
     for path, options in _PRIVATE.items():
         if os.path.isdir(path) and not os.path.islink(path):
             kernel.mount("tmpfs", path, "tmpfs", NOSUID | NODEV, options)

@@ -151,19 +151,21 @@ def check(task: Task) -> None:
     if not names or len(set(names)) != len(names):
         raise InvalidParameter(f"task {task.id} needs containers, each with a name of its own")
     for container in task.containers:
-        if not container.argv:
-            raise InvalidParameter(f"container {container.name} has neither entrypoint nor command")
-        for mount in container.mounts:
-            if mount.volume not in task.volumes or not mount.target.startswith("/"):
-                raise InvalidParameter(
-                    f"container {container.name}: no volume {mount.volume} for {mount.target}"
-                )
-        for other, condition in container.depends_on:
-            if other not in names or other == container.name:
-                raise InvalidParameter(f"container {container.name} depends on {other}, which is not there")
-            if condition is Condition.HEALTHY:
-                raise Unimplemented("dependsOn HEALTHY is not built: the sandbox runs no health checks")
+        _check_container(task, container)
     _refuse_circles(task)
+
+
+def _check_container(task: Task, container: Container) -> None:
+    if not container.argv:
+        raise InvalidParameter(f"container {container.name} has neither entrypoint nor command")
+    for mount in container.mounts:
+        if mount.volume not in task.volumes or not mount.target.startswith("/"):
+            raise InvalidParameter(f"container {container.name}: no volume {mount.volume} for {mount.target}")
+    for other, condition in container.depends_on:
+        if other == container.name or other not in {each.name for each in task.containers}:
+            raise InvalidParameter(f"container {container.name} depends on {other}, which is not there")
+        if condition is Condition.HEALTHY:
+            raise Unimplemented("dependsOn HEALTHY is not built: the sandbox runs no health checks")
 
 
 def _refuse_circles(task: Task) -> None:

@@ -3,6 +3,8 @@
 A single thread and no shared memory: forking is safe, and PDEATHSIG means what it says.
 """
 
+# ruff: noqa: PTH208
+
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sockerless_ecs.sandbox.runner import kernel, layers, relay, task, vpc
+from sockerless_ecs.sandbox.runner import kernel, layers, task, vpc
 from sockerless_ecs.sandbox.runner.cgroups import Memory
 from sockerless_ecs.sandbox.runner.groups import Groups
 from sockerless_ecs.sandbox.runner.place import Place
@@ -69,7 +71,7 @@ class Supervisor:
         for folder in ("layers/empty", "tasks", "root", "logs"):
             (self._state / folder).mkdir(parents=True, exist_ok=True)
         if self._mode is not Mode.BARE and kernel.is_overlay(self._state):
-            # Overlayfs takes no upper layer on overlayfs, as inside a container: RAM, in our mount namespace only.
+            # Overlayfs takes no upper layer on overlayfs, as inside a container: RAM, for our mounts only.
             kernel.mount("tmpfs", str(self._state / "tasks"), "tmpfs", kernel.NODEV)
             self._limits.append("The state folder lies on overlayfs: what tasks write is kept in memory.")
 
@@ -79,6 +81,9 @@ class Supervisor:
             try:
                 kernel.die_with_parent(1)
                 keep_only(theirs.fileno())
+                # Here, not above: every fork copies what is loaded, and only the relay needs asyncio.
+                from sockerless_ecs.sandbox.runner import relay  # noqa: PLC0415
+
                 relay.serve(theirs, self._range.gateway)
             finally:
                 os._exit(1)

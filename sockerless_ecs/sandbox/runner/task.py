@@ -65,7 +65,7 @@ def _write_files(task: Task, place: Place) -> None:
         if path is None:
             (place.folder / "volumes" / name).mkdir(parents=True)
     contents = {
-        "hosts": f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{place.address} {place.hostname}\n",
+        "hosts": f"127.0.0.1 localhost\n::1 localhost ip6-loopback\n{place.address} {place.hostname}\n",
         "hostname": f"{place.hostname}\n",
         "resolv.conf": f"nameserver {place.gateway}\n",
     }

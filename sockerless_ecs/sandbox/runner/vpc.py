@@ -13,12 +13,15 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sockerless_ecs.sandbox.runner import kernel
 from sockerless_ecs.sandbox.runner.netlink import Links
 from sockerless_ecs.sandbox.runner.place import Place
 from sockerless_ecs.sandbox.runner.spec import Mode, RunnerError
 
+#: Where the relay listens in the tasks' network for what would leave it.
+RELAY_PORT: Final = 1
 _GATEWAY_LINK = 2
 _FIRST_OCTET = {Mode.FULL: 10, Mode.ROOTLESS: 127, Mode.BARE: 127}
 _PREFERRED = {10: 231, 127: 77}
@@ -77,7 +80,7 @@ def _routed(first: int) -> set[int]:
 
 
 def build(own: Range, mode: Mode) -> None:
-    """Leave the machine's network for a new one that routes between tasks and, in full mode, to the machine."""
+    """Leave the machine's network for a new one that routes between tasks and (full mode) to the machine."""
     machine = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     outside = Links()
     kernel.unshare(kernel.NEWNET)
@@ -113,7 +116,7 @@ def attach(place: Place) -> None:
     own = Links()
     own.veth("eth0", 2, f"v{place.index}", place.index, shared)
     if place.mode is Mode.ROOTLESS:
-        # The task's address is one of 127/8, the same inside and on the machine: make it an ordinary one here.
+        # The task's address is one of 127/8, the same inside and on the machine: here an ordinary one.
         own.narrow_loopback()
     Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")  # as Docker does
     router.address(place.index, place.gateway)

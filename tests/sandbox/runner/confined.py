@@ -1,4 +1,4 @@
-"""Runs a command as a container's process would run. argv: docker | nothing (what is left of root's rights), command.
+"""Runs a command as a container's process would run. argv: docker or nothing (rights left), command.
 
 No new user namespace can be made, and only Docker's default capabilities, or none, are left.
 """

@@ -1,5 +1,7 @@
 """Runners in every mode that this machine can do."""
 
+# ruff: noqa: PTH101
+
 from __future__ import annotations
 
 import os
@@ -12,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from sockerless_ecs.sandbox.runner.client import Mode, Runner, RunnerError
 from tests.sandbox.runner.box import Box, archive
 

@@ -1,4 +1,4 @@
-"""A process that holds a runner with a few tasks, to be killed. argv: state folder, mode, user or -, tool, tasks."""
+"""Holds a runner with a few tasks, to be killed. argv: state folder, mode, user or -, tool, tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def main() -> None:
     logs = [runner.log_path(f"t{number}", "main") for number in range(int(count))]
     while not all("ready" in log.read_text() for log in logs):
         time.sleep(0.01)
-    print("running", runner.mode, runner._process.pid, runner._prefix, sep="\n", flush=True)
+    said = ("running", runner.mode, str(runner._process.pid), runner._prefix)
+    sys.stdout.write("".join(f"{word}\n" for word in said))
+    sys.stdout.flush()
     time.sleep(600)
 
 

@@ -1,4 +1,6 @@
-"""Nothing is left: after close, and after SIGKILL of the process that holds the runner, or of the supervisor."""
+"""Nothing is left: after close, and after SIGKILL of whoever holds the runner, or of the supervisor."""
+
+# ruff: noqa: PTH115, PTH208
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from sockerless_ecs.sandbox.runner.client import Mode, Runner, RunnerError, Started
 from tests.sandbox.runner.box import PATIENCE_SECONDS, Box, archive
 from tests.sandbox.runner.conftest import SETTINGS, require_mode
@@ -113,7 +116,7 @@ def hold(places: Callable[[], Path], tool: Path) -> Iterator[Callable[..., tuple
 def test_sigkill_leaves_nothing_behind(
     hold: Callable[..., tuple[int, int, Path, str]], setting: str, victim: str
 ) -> None:
-    """No process (not even in a session of its own), no mount, namespace, link or route; folders go with the keeper."""
+    """No process (not even in a session of its own), mount, namespace, link or route."""
     mode, user = SETTINGS[setting]
     require_mode(mode, user)
     holder, keeper, state, prefix = hold(mode, user)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from sockerless_ecs.sandbox.runner.client import Mount, RunnerError
 from tests.sandbox.runner.box import Box, Entry, archive
 
@@ -19,9 +20,40 @@ def unpack(box: Box, folder: Path, *entries: Entry) -> str:
 
 def test_whiteouts_and_opaque_folders_hide_what_is_below(box: Box, tmp_path: Path) -> None:
     """In every order of entries."""
-    lower = unpack(box, tmp_path, ("data", FOLDER, b""), ("data/old", {}, b"o"), ("data/kept", {}, b"k"), ("gone", {}, b"g"), ("cache", FOLDER, b""), ("cache/below", {}, b"b"))
-    upper = unpack(box, tmp_path, (".wh.gone", {}, b""), ("data/.wh.old", {}, b""), ("cache", FOLDER, b""), ("cache/.wh..wh..opq", {}, b""), ("cache/above", {}, b"a"))
-    log = box.print("ls", _at(box, "/data"), ";", "ls", _at(box, "/cache"), ";", "ls", _at(box, "/"), layers=(*box.tool, lower, upper)) if _rooted(box) else ""
+    lower = unpack(
+        box,
+        tmp_path,
+        ("data", FOLDER, b""),
+        ("data/old", {}, b"o"),
+        ("data/kept", {}, b"k"),
+        ("gone", {}, b"g"),
+        ("cache", FOLDER, b""),
+        ("cache/below", {}, b"b"),
+    )
+    upper = unpack(
+        box,
+        tmp_path,
+        (".wh.gone", {}, b""),
+        ("data/.wh.old", {}, b""),
+        ("cache", FOLDER, b""),
+        ("cache/.wh..wh..opq", {}, b""),
+        ("cache/above", {}, b"a"),
+    )
+    log = (
+        box.print(
+            "ls",
+            _at(box, "/data"),
+            ";",
+            "ls",
+            _at(box, "/cache"),
+            ";",
+            "ls",
+            _at(box, "/"),
+            layers=(*box.tool, lower, upper),
+        )
+        if _rooted(box)
+        else ""
+    )
     if log:
         data, cache, root = log.splitlines()
         assert (data, cache) == ("kept", "above")
@@ -43,7 +75,10 @@ def test_nothing_in_an_archive_leaves_its_layer(box: Box, tmp_path: Path) -> Non
         [(f"../../../../../..{victims[0]}", {}, b"!")],
         [(str(victims[1]), {}, b"!")],
         [("out", {"type": LINK, "linkname": "/tmp"}, b""), (f"out/{victims[2].name}", {}, b"!")],
-        [("up", {"type": LINK, "linkname": "../../../../../../tmp"}, b""), (f"up/{victims[3].name}", {}, b"!")],
+        [
+            ("up", {"type": LINK, "linkname": "../../../../../../tmp"}, b""),
+            (f"up/{victims[3].name}", {}, b"!"),
+        ],
         [("hard", {"type": HARD, "linkname": "../../../../../../etc/passwd"}, b"")],
     ]
     for entries in hostile:
@@ -57,13 +92,17 @@ def test_nothing_in_an_archive_leaves_its_layer(box: Box, tmp_path: Path) -> Non
 
 @pytest.mark.mode("full")
 def test_owners_modes_links_and_attributes_are_kept(box: Box, tmp_path: Path) -> None:
-    """setuid too; overlay's own attributes are refused."""
+    """Setuid too; overlay's own attributes are refused."""
     layer = unpack(
         box,
         tmp_path,
         ("su", {"mode": 0o4755, "uid": 5, "gid": 6}, b"su"),
         ("again", {"type": HARD, "linkname": "su"}, b""),
-        ("tagged", {"pax_headers": {"SCHILY.xattr.user.tag": "yes", "SCHILY.xattr.trusted.overlay.opaque": "y"}}, b"t"),
+        (
+            "tagged",
+            {"pax_headers": {"SCHILY.xattr.user.tag": "yes", "SCHILY.xattr.trusted.overlay.opaque": "y"}},
+            b"t",
+        ),
     )
     assert box.print("stat", "/su", layers=(*box.tool, layer)) == "104755 5 6 2 2\n"
     import os  # noqa: PLC0415
@@ -75,7 +114,9 @@ def test_a_layer_is_unpacked_once_even_by_many(box: Box, tmp_path: Path) -> None
     """Threads of a server ask at the same time."""
     path, digest = archive(tmp_path, ("x", {}, b"x" * 100_000))
     names: list[str] = []
-    threads = [threading.Thread(target=lambda: names.append(box.runner.unpack(path, digest))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: names.append(box.runner.unpack(path, digest))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -94,7 +135,9 @@ def test_a_broken_archive_is_an_error_that_names_the_layer(box: Box, tmp_path: P
     assert box.runner.unpack(good, "sha256:feed") == "feed"
 
 
-def test_a_volume_with_a_folder_is_shared_by_tasks(box: Box, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_volume_with_a_folder_is_shared_by_tasks(
+    box: Box, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """As EFS is: what one task writes the next one reads, and the machine too."""
     folder = box.runner._state / "shared"
     if not folder.exists():
@@ -114,7 +157,17 @@ def test_a_volume_with_a_folder_is_shared_by_tasks(box: Box, tmp_path_factory: p
 def test_containers_of_a_task_share_its_volume_while_they_run(box: Box) -> None:
     """And nobody else does."""
     result = box.finish(
-        box.container("write", "/v/x", "from-side", ";", "sleep", "60", name="side", essential=False, mounts=(Mount("v", "/v"),)),
+        box.container(
+            "write",
+            "/v/x",
+            "from-side",
+            ";",
+            "sleep",
+            "60",
+            name="side",
+            essential=False,
+            mounts=(Mount("v", "/v"),),
+        ),
         box.container("sleep", "0.2", ";", "cat", "/v/x", mounts=(Mount("v", "/v"),)),
         volumes={"v": None},
     )

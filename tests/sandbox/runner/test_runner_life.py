@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.sandbox.runner.client import (
     HOST,
@@ -26,7 +27,9 @@ AGENT = Mount("agent", "/.sockerless")
 
 def test_a_container_prints_and_exits_with_its_code(box: Box) -> None:
     """Both streams reach the one spool file, in order."""
-    result = box.finish(box.container("print", "out", ";", "complain", "err", ";", "print", "end", ";", "exit", "3"))
+    result = box.finish(
+        box.container("print", "out", ";", "complain", "err", ";", "print", "end", ";", "exit", "3")
+    )
     assert result.codes == {"main": 3}
     assert result.log == "out\nerr\nend\n"
     assert [type(event).__name__ for event in result.events] == ["Started", "Exited", "Stopped"]
@@ -58,13 +61,24 @@ def test_death_by_a_signal_is_128_and_the_signal(box: Box) -> None:
 
 
 def test_main_starts_when_init_has_succeeded(box: Box) -> None:
-    """As the agent reaches a task: an init container copies a binary into a volume, main runs it from there."""
+    """As the agent reaches a task: init installs a binary into a volume, main runs it from there."""
     result = box.finish(
         box.container("install", "/v/agent", name="init", essential=False, mounts=(Mount("agent", "/v"),)),
         Container(
             "main",
             HOST,
-            ("/.sockerless/agent", "env", "SOCKERLESS_SPOOL_DIR", ";", "write", "/.sockerless/x", "y", ";", "exit", "7"),
+            (
+                "/.sockerless/agent",
+                "env",
+                "SOCKERLESS_SPOOL_DIR",
+                ";",
+                "write",
+                "/.sockerless/x",
+                "y",
+                ";",
+                "exit",
+                "7",
+            ),
             env={"SOCKERLESS_SPOOL_DIR": "/.sockerless/spool"},
             mounts=(AGENT,),
             depends_on=(("init", Condition.SUCCESS),),
@@ -106,7 +120,9 @@ def test_complete_and_start_conditions(box: Box) -> None:
     """COMPLETE takes any exit code; START only a start."""
     result = box.finish(
         box.container("exit", "4", name="first", essential=False),
-        box.container("sleep", "0.1", name="second", essential=False, depends_on=(("first", Condition.COMPLETE),)),
+        box.container(
+            "sleep", "0.1", name="second", essential=False, depends_on=(("first", Condition.COMPLETE),)
+        ),
         box.container("sleep", "0.2", depends_on=(("second", Condition.START),)),
     )
     assert result.codes == {"first": 4, "second": 0, "main": 0}
@@ -151,7 +167,9 @@ def test_stop_asks_and_then_kills(box: Box) -> None:
 
 def test_stop_takes_each_containers_own_patience(box: Box) -> None:
     """When no time is said."""
-    task, _ = box.start(box.container("ignore-term", ";", "print", "ready", ";", "sleep", "60", stop_seconds=0.1))
+    task, _ = box.start(
+        box.container("ignore-term", ";", "print", "ready", ";", "sleep", "60", stop_seconds=0.1)
+    )
     box.wait_for_line(task, "ready")
     box.runner.stop(task)
     assert box.ended(task).codes == {"main": 137}
@@ -164,12 +182,14 @@ def test_what_the_first_process_leaves_behind_dies_with_it(box: Box) -> None:
 
 
 def test_environment_directory_and_limits(box: Box) -> None:
-    """Docker's defaults under the container's own; a missing working directory is made where there is a root."""
+    """Docker's defaults under the container's own; a missing working directory is made."""
     log = box.print("env", env={"A": "1"}, ulimits=(Ulimit("nofile", 100, 200),))
     assert "A=1" in log
     assert "PATH=" in log
     assert "HOME=" in log
-    assert box.print("limit", ulimits=(Ulimit("nofile", 100, 200),)).endswith(" 200\n")  # Go raises the soft one
+    assert box.print("limit", ulimits=(Ulimit("nofile", 100, 200),)).endswith(
+        " 200\n"
+    )  # Go raises the soft one
     if box.runner.mode is not Mode.BARE:
         assert box.print("id", cwd="/new/folder") == "0 0 [] /new/folder\n"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.sandbox.runner.client import HOST, Container, Mode, Runner, Warned
 from tests.sandbox.runner.box import PATIENCE_SECONDS, Box
@@ -50,7 +51,7 @@ def rule(box: Box) -> Iterator[Callable[..., None]]:
 def reaches(address: str, port: int = PORT) -> bool:
     """Whether the machine gets an answer from a task."""
     try:
-        with socket.create_connection((address, port), timeout=0.7) as connection:
+        with socket.create_connection((address, port), timeout=0.4) as connection:
             return bool(connection.recv(100))
     except OSError:
         return False
@@ -178,7 +179,20 @@ def test_names_of_a_task(box: Box) -> None:
     address = box.runner.address(task)
     if box.runner.mode is Mode.BARE:
         return
-    words = ("cat", "/etc/hosts", ";", "write", "/etc/hosts", "1.2.3.4 other", ";", "cat", "/etc/hosts", ";", "cat", "/etc/resolv.conf")
+    words = (
+        "cat",
+        "/etc/hosts",
+        ";",
+        "write",
+        "/etc/hosts",
+        "1.2.3.4 other",
+        ";",
+        "cat",
+        "/etc/hosts",
+        ";",
+        "cat",
+        "/etc/resolv.conf",
+    )
     result = box.finish(box.container(*words), id=task, hostname="name")
     assert f"{address} name\n" in result.log
     assert "1.2.3.4 other\n" in result.log

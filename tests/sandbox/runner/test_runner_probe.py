@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from sockerless_ecs.sandbox.runner.client import Mode, Runner, RunnerError
 from tests.sandbox.runner.conftest import NOBODY, require_mode
 
@@ -78,4 +79,6 @@ def test_the_life_of_tasks_is_the_same_without_rights(rights: str, places: Calla
 def confined(rights: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command with few rights."""
     command = [sys.executable, str(HERE / "confined.py"), rights, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parents[2], timeout=120)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=HERE.parents[2], timeout=120
+    )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from sockerless_ecs.sandbox.runner.client import HOST, Container, Mode, Mount
 from tests.sandbox.runner.box import Box
 
@@ -41,7 +42,9 @@ def test_a_container_sees_only_its_own_processes(box: Box) -> None:
 def test_image_host_shows_no_home_no_temporary_file_and_not_the_sandbox(box: Box) -> None:
     """Whatever else the machine has is there, under an overlay."""
     state = str(box.runner._state)
-    log = shell(box, f"ls -A /tmp /run /root /home/* 2>/dev/null; ls {state} 2>&1; test -e /bin/sh && echo a machine")
+    log = shell(
+        box, f"ls -A /tmp /run /root /home/* 2>/dev/null; ls {state} 2>&1; test -e /bin/sh && echo a machine"
+    )
     assert "a machine" in log
     for name in ("layers", "tasks", ".ssh", ".bashrc", ".profile", ".aws", "runner", "pytest"):
         assert name not in log.replace(state, "")
@@ -50,7 +53,11 @@ def test_image_host_shows_no_home_no_temporary_file_and_not_the_sandbox(box: Box
 def test_what_a_task_writes_into_image_host_stays_in_the_task(box: Box) -> None:
     """The machine's own file is as it was; the next task sees nothing."""
     before = Path("/etc/passwd").read_bytes()
-    log = shell(box, "echo mine > /etc/passwd && cat /etc/passwd; echo mine > /etc/sockerless-was-here; ls /etc/sockerless-was-here")
+    log = shell(
+        box,
+        "echo mine > /etc/passwd && cat /etc/passwd; "
+        "echo mine > /etc/sockerless-was-here; ls /etc/sockerless-was-here",
+    )
     assert "mine" in log or any("not changed in place" in limit for limit in box.runner.limits)
     assert log.endswith("/etc/sockerless-was-here\n")
     assert Path("/etc/passwd").read_bytes() == before
@@ -60,7 +67,27 @@ def test_what_a_task_writes_into_image_host_stays_in_the_task(box: Box) -> None:
 
 def test_a_read_only_root_has_writable_volumes_and_hosts(box: Box) -> None:
     """As readonlyRootFilesystem has it."""
-    words = ("try", "write", "/x", "x", ";", "try", "write", "/v/x", "x", ";", "try", "write", "/r/x", "x", ";", "try", "write", "/etc/hosts", "x")
+    words = (
+        "try",
+        "write",
+        "/x",
+        "x",
+        ";",
+        "try",
+        "write",
+        "/v/x",
+        "x",
+        ";",
+        "try",
+        "write",
+        "/r/x",
+        "x",
+        ";",
+        "try",
+        "write",
+        "/etc/hosts",
+        "x",
+    )
     mounts = (Mount("v", "/v"), Mount("v", "/r", readonly=True))
     log = box.print(*words, readonly_root=True, mounts=mounts, volumes={"v": None})
     assert [line.split()[0] for line in log.splitlines()] == ["failed", "ok", "failed", "ok"]
@@ -71,7 +98,14 @@ def test_a_container_runs_as_the_user_it_names(box: Box) -> None:
     """By number without a passwd file, by name with one; such a user has no rights left."""
     assert box.print("id", user="1234") == "1234 0 [] /\n"
     assert box.print("id", user="1234:99") == "1234 99 [] /\n"
-    result = box.finish(Container("main", HOST, ("sh", "-c", "id -u; id -g; echo $HOME; echo x >> /dev/stdout; grep CapEff /proc/self/status"), user="nobody"))
+    result = box.finish(
+        Container(
+            "main",
+            HOST,
+            ("sh", "-c", "id -u; id -g; echo $HOME; echo x >> /dev/stdout; grep CapEff /proc/self/status"),
+            user="nobody",
+        )
+    )
     assert result.codes == {"main": 0}, result
     lines = result.log.splitlines()
     assert lines[0] == "65534"
@@ -103,7 +137,19 @@ def test_a_symlink_in_an_image_does_not_lead_a_mount_out_of_it(box: Box, tmp_pat
     victim = Path("/tmp") / f"sockerless-victim-{os.getpid()}"
     link = {"type": b"2", "linkname": "../../../../../../run/systemd/resolve/stub-resolv.conf"}
     out = {"type": b"2", "linkname": f"../../../../../..{victim}"}
-    layer = box.runner.unpack(*archive(tmp_path, ("etc", {"type": b"5"}, b""), ("etc/resolv.conf", link, b""), ("out", out, b"")))
-    log = box.print("cat", "/etc/resolv.conf", ";", "write", "/out/x", "y", layers=(*box.tool, layer), mounts=(Mount("v", "/out"),), volumes={"v": None})
+    layer = box.runner.unpack(
+        *archive(tmp_path, ("etc", {"type": b"5"}, b""), ("etc/resolv.conf", link, b""), ("out", out, b""))
+    )
+    log = box.print(
+        "cat",
+        "/etc/resolv.conf",
+        ";",
+        "write",
+        "/out/x",
+        "y",
+        layers=(*box.tool, layer),
+        mounts=(Mount("v", "/out"),),
+        volumes={"v": None},
+    )
     assert f"nameserver {box.runner.gateway}" in log
     assert not victim.exists()

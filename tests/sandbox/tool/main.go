@@ -146,7 +146,7 @@ func do(verb string, rest []string) {
 			fail(err)
 		}
 	case "connect": // HOST:PORT: prints what it says
-		conn, err := net.DialTimeout("tcp4", rest[0], 700*time.Millisecond)
+		conn, err := net.DialTimeout("tcp4", rest[0], 400*time.Millisecond)
 		fail(err)
 		data, err := io.ReadAll(conn)
 		fail(err)
