@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
-from sockerless_ecs.http.times import rfc3339_fixed
+from sockerless_ecs.http.times import SECOND_NS, rfc3339
 from sockerless_ecs.model.log import LogLine
 
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
@@ -21,10 +21,10 @@ def encoder(*, tty: bool, timestamps: bool, details: bool) -> Encoder:
     """How to turn a batch of lines into one send."""
 
     def encode(lines: Sequence[LogLine]) -> bytes:
-        shown = [_prefixed(line, timestamps, details) for line in lines] if prefixed else lines
+        shown = [line._replace(data=b" " + line.data) for line in lines] if details else lines
+        shown = list(_stamped(shown)) if timestamps else shown
         return b"".join(line.data for line in shown) if tty else _framed(shown)
 
-    prefixed = timestamps or details
     return encode
 
 
@@ -33,7 +33,11 @@ def _framed(lines: Iterable[LogLine]) -> bytes:
     return b"".join(chain.from_iterable((pack(stream, len(data)), data) for _, _, stream, data in lines))
 
 
-def _prefixed(line: LogLine, timestamps: bool, details: bool) -> LogLine:
-    """A line with its time, and the space that stands before details even when there are none."""
-    stamp = f"{rfc3339_fixed(line.time_ns)} ".encode() if timestamps else b""
-    return line._replace(data=stamp + (b" " if details else b"") + line.data)
+def _stamped(lines: Iterable[LogLine]) -> Iterable[LogLine]:
+    """Lines after their times; a second is put into words once, as lines of one mostly share it."""
+    second, words = -1, ""
+    for number, time_ns, stream, data in lines:
+        seconds, nanos = divmod(time_ns, SECOND_NS)
+        if seconds != second:
+            second, words = seconds, rfc3339(seconds * SECOND_NS).removesuffix("Z")
+        yield LogLine(number, time_ns, stream, f"{words}.{nanos:09d}Z ".encode() + data)

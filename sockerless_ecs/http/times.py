@@ -17,12 +17,6 @@ def rfc3339(time_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
-def rfc3339_fixed(time_ns: int) -> str:
-    """RFC 3339 with nine digits always, as log lines have it."""
-    seconds, nanos = divmod(time_ns, SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
-
-
 def human_duration(nanoseconds: int) -> str:
     """`About an hour`: docker's units.HumanDuration."""
     seconds = nanoseconds // SECOND_NS

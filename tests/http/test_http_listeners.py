@@ -165,10 +165,10 @@ async def test_tls_admits_only_clients_that_the_ca_signed(tmp_path: Path, nurser
 
     await nursery.start(run)
     cases: tuple[tuple[str | None, bool], ...] = (("client", True), ("stranger", False), (None, False))
-    for name, admitted in cases:
+    for who, admitted in cases:
         context = ssl.create_default_context(cafile=ca)
-        if name:
-            context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        if who:
+            context.load_cert_chain(tmp_path / f"{who}.pem", tmp_path / f"{who}.key")
         stream = await trio.open_ssl_over_tcp_stream(
             "127.0.0.1", port, ssl_context=context, https_compatible=True
         )
