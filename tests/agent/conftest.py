@@ -93,7 +93,12 @@ StartAgent = Callable[..., AbstractAsyncContextManager[AgentTask]]
 
 @pytest.fixture(scope="session")
 def agent_binary() -> Path:
-    """The agent for this machine, built when it is missing or older than its sources."""
+    """The agent for this machine, built when it is missing or older than its sources.
+
+    `AGENT_BINARY` names another build of it, with the race detector for instance.
+    """
+    if other := os.environ.get("AGENT_BINARY"):
+        return Path(other)
     build_agent(__version__)
     return binary_path(_ARCHITECTURES[platform.machine()])
 

@@ -148,7 +148,10 @@ async def test_overwritten_lines_make_the_numbers_jump(start_agent: StartAgent) 
 
 
 async def test_line_whose_beginning_was_overwritten_is_left_out(start_agent: StartAgent) -> None:
-    script = "import sys\nfor n in range(60): sys.stdout.write(chr(97 + n % 26) * 49999 + '\\n'); sys.stdout.flush()"
+    script = (
+        "import sys\n"
+        "for n in range(60): sys.stdout.write(chr(97 + n % 26) * 49999 + '\\n'); sys.stdout.flush()"
+    )
     async with start_agent(SOCKERLESS_SPOOL_BYTES=SMALL_RING) as task:
         events = await task.run(sys.executable, "-c", script)
         assert events[-1].lines == 240

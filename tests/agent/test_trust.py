@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 from pathlib import Path
@@ -120,7 +121,7 @@ async def test_install_copies_the_binary_whole(agent_binary: Path, tmp_path: Pat
     target = tmp_path / "volume" / "agent"
     for _ in range(2):  # over an old one too
         await trio.run_process([agent_binary, "install", str(target)])
-    assert target.read_bytes() == agent_binary.read_bytes()
+    assert filecmp.cmp(target, agent_binary, shallow=False)
     assert os.access(target, os.X_OK)
     assert os.listdir(target.parent) == ["agent"]  # noqa: PTH208
     said = await trio.run_process([target, "version"], capture_stdout=True)
