@@ -216,7 +216,7 @@ class Launcher:
         # The thread is never abandoned: an ARN that exists reaches this line, even when cancelled.
         with trio.CancelScope(shield=True):
             task = await self.adopt(live, task, TaskArn(snapshot.arn))
-        return task
+        return task  # noqa: RET504 - mypy cannot know that a shield swallows nothing
 
     async def adopt(self, live: Live, task: Task, arn: TaskArn) -> Task:
         """Persist which task it became."""

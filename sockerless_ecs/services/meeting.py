@@ -30,27 +30,41 @@ class Meeting:
         assert task.arn is not None
         if task.agent_address is None:
             snapshot = await self._snapshot(task.arn, lambda s: s.address is not None or s.stopped)
-            self._require_alive(snapshot)
+            if snapshot.stopped:
+                raise _stopped_early(snapshot)
             task = replace(task, agent_address=snapshot.address)
             live.become(task=task)
-        met: AgentClient | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._give_up, task)
-            met = await reach(lambda: self._connect(task))
-            nursery.cancel_scope.cancel()
-        assert met is not None
-        return met
+        met: list[AgentClient] = []
+        given_up: list[Unavailable] = []
+        async with trio.open_nursery() as race:
 
-    async def _give_up(self, task: Task) -> None:
-        """Raise when ECS says that the task ended, or that it runs while its agent stays silent."""
+            async def try_agent() -> None:
+                met.append(await reach(lambda: self._connect(task)))
+                race.cancel_scope.cancel()
+
+            async def give_up() -> None:
+                given_up.append(await self._reason_to_give_up(task))
+                race.cancel_scope.cancel()
+
+            race.start_soon(try_agent)
+            race.start_soon(give_up)
+        if met:
+            return met[0]
+        raise given_up[0]
+
+    async def _reason_to_give_up(self, task: Task) -> Unavailable:
+        """Returns when ECS says that the task ended, or that it runs while its agent stays silent."""
         assert task.arn is not None
-        snapshot = await self._snapshot(task.arn, lambda s: s.stopped or s.last_status == "RUNNING")
-        self._require_alive(snapshot)
-        with trio.move_on_after(self._place.reach_seconds):
-            snapshot = await self._snapshot(task.arn, lambda s: s.stopped)
-            self._require_alive(snapshot)
+        try:
+            snapshot = await self._snapshot(task.arn, lambda s: s.stopped or s.last_status == "RUNNING")
+            with trio.move_on_after(self._place.reach_seconds):
+                snapshot = await self._snapshot(task.arn, lambda s: s.stopped)
+        except Unavailable as lost:
+            return lost
+        if snapshot.stopped:
+            return _stopped_early(snapshot)
         groups = ", ".join(self._place.security_groups)
-        raise Unavailable(
+        return Unavailable(
             f"the agent at {task.agent_address}:{self._place.agent_port} did not answer although the task "
             f"{task.arn} runs: check that a security group of the task ({groups}) admits TCP port "
             f"{self._place.agent_port} from this daemon, and that there is a route to the task's subnet"
@@ -62,14 +76,9 @@ class Meeting:
         except NotFound as error:
             raise Unavailable(f"the task was lost: {error}") from error
 
-    def _require_alive(self, snapshot: TaskSnapshot) -> None:
-        if not snapshot.stopped:
-            return
-        reasons = [f"{c.name}: {c.reason}" for c in snapshot.containers if c.reason]
-        codes = [
-            f"{c.name} exited with {c.exit_code}" for c in snapshot.containers if c.exit_code is not None
-        ]
-        what = "; ".join(
-            [snapshot.stopped_reason or snapshot.stop_code or "no reason given", *reasons, *codes]
-        )
-        raise Unavailable(f"the task {snapshot.arn} stopped before its agent answered: {what}")
+
+def _stopped_early(snapshot: TaskSnapshot) -> Unavailable:
+    reasons = [f"{c.name}: {c.reason}" for c in snapshot.containers if c.reason]
+    codes = [f"{c.name} exited with {c.exit_code}" for c in snapshot.containers if c.exit_code is not None]
+    what = "; ".join([snapshot.stopped_reason or snapshot.stop_code or "no reason given", *reasons, *codes])
+    return Unavailable(f"the task {snapshot.arn} stopped before its agent answered: {what}")

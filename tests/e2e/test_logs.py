@@ -41,7 +41,9 @@ async def test_follower_that_came_before_the_start_misses_nothing(api: Api) -> N
 
 
 async def test_many_followers_share_one_reader(api: Api) -> None:
-    container = await api.create("sh", "-c", "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done; sleep 0.3; echo end")
+    container = await api.create(
+        "sh", "-c", "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done; sleep 0.3; echo end"
+    )
     got: list[bytes] = []
     async with trio.open_nursery() as nursery:
 

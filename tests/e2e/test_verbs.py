@@ -127,7 +127,9 @@ async def test_removing_a_running_container_needs_force(api: Api) -> None:
 
 async def test_name_in_use_is_told_with_its_owner(api: Api) -> None:
     first = await api.create("true", name="taken")
-    answer = await api.http.post("/containers", params={"name": "taken"}, json={"Image": "host", "Cmd": ["true"]})
+    answer = await api.http.post(
+        "/containers", params={"name": "taken"}, json={"Image": "host", "Cmd": ["true"]}
+    )
     assert answer.status_code == 409
     assert first in answer.json()["message"]
     await api.remove("taken")
@@ -198,7 +200,9 @@ async def test_events_tell_a_life_in_docker_s_order(api: Api) -> None:
     await api.wait(container)
     await api.remove(container)
     filters = json.dumps({"container": [container]})
-    answer = await api.http.get("/events", params={"since": since, "until": time.time() + 0.5, "filters": filters})
+    answer = await api.http.get(
+        "/events", params={"since": since, "until": time.time() + 0.5, "filters": filters}
+    )
     events = [json.loads(line) for line in answer.text.splitlines()]
     assert [event["Action"] for event in events] == ["create", "start", "die", "destroy"]
     assert events[2]["Actor"]["Attributes"]["exitCode"] == "2"
