@@ -46,8 +46,7 @@ def enter(place: Place, task: Task, container: Container) -> Container:
             return replace(container, env=env)
         container = replace(container, argv=(_program_in(root, container), *container.argv[1:]))
     # The machine's /etc is not ours to write.
-    env["SOCKERLESS_HOSTS_FILE"] = str(place.folder / "hosts")
-    env["SOCKERLESS_RESOLV_FILE"] = str(place.folder / "resolv.conf")
+    env["SOCKERLESS_ETC"] = str(place.folder)
     return _with_real_paths(place, task, replace(container, env=env))
 
 
