@@ -113,6 +113,7 @@ class FakeContainers:
         self.options: LogOptions | None = None
         self.failure: BaseException | None = None
         self.hold: Hold | None = None
+        self.on_start: Callable[[Container], None] = lambda _: None
         self.entered = trio.Event()
         self._images = images
         self._publish = publish
@@ -163,6 +164,7 @@ class FakeContainers:
             raise NotModified("already running")
         self.change(container, state=State.RUNNING, task=TASK, run_id=RunId("r"), started_ns=time.time_ns())
         self._publish("start", container)
+        self.on_start(self.by_id[container.id])
 
     def exit(self, ref: str, code: int) -> None:
         """The process ends."""

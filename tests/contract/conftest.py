@@ -1,0 +1,62 @@
+"""The daemon that the contract is replayed against: here a fake engine whose processes obey a script.
+
+To replay it against a real daemon, override `internal_api` (where it listens) and `image` (what it can run).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+
+from sockerless_ecs.http.internal import internal_app
+from sockerless_ecs.http.server import LongLived
+from sockerless_ecs.model.container import Container
+from sockerless_ecs.model.log import STDERR
+from tests.contract.frontend import Frontend
+from tests.http.conftest import start_serving
+from tests.http.fake_backend import FakeBackend
+from tests.http.wire import Address
+
+SCRIPT = ("sh", "-c", "echo out; echo err >&2; exit 7")
+"""What the contract's containers run when they are to end by themselves."""
+SLEEP = ("sleep", "600")
+
+
+@pytest.fixture
+def image() -> str:
+    """An image with a shell, without a tag."""
+    return "alpine"
+
+
+@pytest.fixture
+async def internal_api(nursery: trio.Nursery) -> AsyncIterator[Address]:
+    """Where the internal API listens."""
+    backend, long_lived = FakeBackend(), LongLived()
+
+    def play(container: Container) -> None:
+        if container.argv == SCRIPT:
+            backend.containers.write(container.id, b"out\n")
+            backend.containers.write(container.id, b"err\n", STDERR)
+            backend.containers.exit(container.id, 7)
+
+    backend.containers.on_start = play
+    app = internal_app(backend, long_lived)
+    served = await start_serving(nursery, app, backend, long_lived, 20)
+    yield served.address
+    served.stop.set()
+
+
+@pytest.fixture
+async def frontend(internal_api: Address) -> AsyncIterator[Frontend]:
+    async with Frontend(internal_api) as frontend:
+        yield frontend
+
+
+@pytest.fixture
+async def pulled(frontend: Frontend, image: str) -> str:
+    """The image, once the frontend has pulled it."""
+    answer = await frontend.call("POST", "/images/pull", body={"Reference": f"{image}:latest"})
+    assert answer.status == 200
+    return image

@@ -1,0 +1,146 @@
+"""The other calls of the Go frontend: what is built answers, the rest says 501 and which operation."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.contract.frontend import Frontend, path_escape
+
+INFO_KEYS = frozenset(
+    [
+        "ID",
+        "Name",
+        "ServerVersion",
+        "Containers",
+        "ContainersRunning",
+        "ContainersPaused",
+        "ContainersStopped",
+        "Images",
+        "Driver",
+        "OperatingSystem",
+        "OSType",
+        "Architecture",
+        "NCPU",
+        "MemTotal",
+        "KernelVersion",
+    ]
+)
+IMAGE_KEYS = frozenset(
+    [
+        "Id",
+        "RepoTags",
+        "RepoDigests",
+        "Created",
+        "Size",
+        "VirtualSize",
+        "Config",
+        "Architecture",
+        "Os",
+        "RootFS",
+        "Metadata",
+    ]
+)
+
+
+async def test_info_has_what_the_frontend_decodes(frontend: Frontend) -> None:
+    answer = await frontend.call("GET", "/info")
+    assert answer.status == 200
+    assert answer.json.keys() >= INFO_KEYS
+    assert isinstance(answer.json["MemTotal"], int)
+
+
+async def test_capabilities_and_version_are_there_for_other_frontends(frontend: Frontend) -> None:
+    capabilities = (await frontend.call("GET", "/capabilities")).json
+    assert capabilities.keys() == {"backend", "version", "capabilities"}
+    assert capabilities["backend"] == "ecs"
+    assert (await frontend.call("GET", "/version")).json["Version"] == capabilities["version"]
+    assert (await frontend.call("GET", "/openapi.json")).json["openapi"].startswith("3.")
+
+
+async def test_pull_inspect_and_list_an_image(frontend: Frontend, image: str, pulled: str) -> None:
+    pull = await frontend.call("POST", "/images/pull", body={"Reference": f"{image}:latest"})
+    assert pull.headers["content-type"] == "application/json"
+    assert all("status" in json.loads(line) for line in pull.body.splitlines())
+    for name in (pulled, f"{pulled}:latest", f"docker.io/library/{pulled}:latest"):
+        answer = await frontend.call("GET", "/images/inspect", {"name": name})
+        assert answer.status == 200, name
+    shown = answer.json
+    assert shown.keys() >= IMAGE_KEYS
+    assert f"{image}:latest" in shown["RepoTags"]
+    by_path = await frontend.call("GET", f"/images/{path_escape(f'docker.io/library/{pulled}:latest')}")
+    assert by_path.json == shown
+    missing = await frontend.call("GET", "/images/inspect", {"name": "nosuch:1"})
+    assert (missing.status, missing.message) == (404, "No such image: nosuch:1")
+    listed = await frontend.call("GET", "/images")
+    assert listed.status in (200, 501)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "/system/df", {}, None),
+        ("POST", "/auth", {}, {"username": "u", "password": "p", "serveraddress": "r"}),
+        ("POST", "/containers/c/pause", {}, None),
+        ("POST", "/containers/c/unpause", {}, None),
+        ("GET", "/containers/c/top", {"ps_args": "-ef"}, None),
+        ("GET", "/containers/c/stats", {"stream": "0"}, None),
+        ("GET", "/containers/c/archive", {"path": "/a b"}, None),
+        ("POST", "/containers/c/exec", {}, {"Cmd": ["true"], "AttachStdin": False, "Privileged": False}),
+        ("GET", "/exec/e", {}, None),
+        ("POST", "/images/tag", {"name": "a", "repo": "b", "tag": "c"}, None),
+        ("DELETE", f"/images/{path_escape('docker.io/library/alpine:3')}", {"force": "1"}, None),
+        ("GET", f"/images/{path_escape('docker.io/library/alpine:3')}/history", {}, None),
+        ("POST", "/images/prune", {"filters": "{}"}, None),
+        ("POST", "/networks", {}, {"Name": "n", "Driver": "bridge", "Internal": False, "IPAM": None}),
+        ("GET", "/networks", {"filters": '{"name":{"n":true}}'}, None),
+        ("GET", "/networks/n", {}, None),
+        ("POST", "/networks/n/connect", {}, {"Container": "c"}),
+        ("POST", "/networks/n/disconnect", {}, {"Container": "c", "Force": False}),
+        ("DELETE", "/networks/n", {}, None),
+        ("POST", "/networks/prune", {}, None),
+        ("POST", "/volumes", {}, {"Name": "v"}),
+        ("GET", "/volumes", {}, None),
+        ("GET", "/volumes/v", {}, None),
+        ("DELETE", "/volumes/v", {"force": "1"}, None),
+        ("POST", "/volumes/prune", {}, None),
+    ],
+)
+async def test_a_row_that_is_not_built_names_its_operation(
+    frontend: Frontend, method: str, path: str, query: dict[str, str], body: object
+) -> None:
+    answer = await frontend.call(method, path, query, body)
+    assert (answer.status, bool(answer.message)) == (501, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("POST", "/images/load", {}),
+        ("POST", "/images/build", {"t": "a:b", "dockerfile": "Dockerfile", "rm": "1"}),
+        ("PUT", "/containers/c/archive", {"path": "/"}),
+    ],
+)
+async def test_a_tar_that_nobody_takes_is_a_501(
+    frontend: Frontend, method: str, path: str, query: dict[str, str]
+) -> None:
+    answer = await frontend.tar(method, path, query)
+    assert (answer.status, bool(answer.message)) == (501, True)
+
+
+async def test_head_archive_is_a_501_without_a_body(frontend: Frontend) -> None:
+    assert (await frontend.call("HEAD", "/containers/c/archive", {"path": "/"})).status == 501
+    assert (await frontend.call("GET", "/info")).status == 200
+
+
+async def test_upgrades_that_are_not_built_are_ordinary_answers(frontend: Frontend) -> None:
+    for path, body in (("/containers/c/attach", None), ("/exec/e/start", {"Detach": False, "Tty": False})):
+        answer = await frontend.upgrade(path, body)
+        assert (answer.status, "implemented" in answer.message) == (501, True)
+
+
+async def test_a_base_url_that_ends_in_a_slash_works(frontend: Frontend) -> None:
+    """The frontend glues strings: `http://host/` and `/internal/v1` make two slashes."""
+    answer = await frontend._pooled.ask("GET", "//internal/v1/info")
+    assert answer.status == 200
