@@ -41,7 +41,8 @@ async def embedded_aws(options: SandboxOptions) -> AsyncIterator[SandboxInfo]:
         stdout=subprocess.PIPE,
         start_new_session=True,
         env={
-            **os.environ,
+            # Somebody's real account must not shine through: botocore reads profiles in the sandbox too.
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "PYTHONPATH": os.pathsep.join((_PACKAGE_PARENT, os.environ.get("PYTHONPATH", ""))),
         },
     )
