@@ -52,6 +52,9 @@ def main() -> None:
     _, status = os.waitpid(child, 0)
     if mode is Mode.BARE:
         bare.kill_all_below()
+    else:
+        with contextlib.suppress(OSError):  # it is a mount only where the state folder lies on overlayfs
+            kernel.unmount(str(state / "tasks"))
     memory.sweep(whole=True)
     _sweep(state)
     os._exit(os.waitstatus_to_exitcode(status) & 255)

@@ -141,7 +141,7 @@ class Runner:
                     f"the sandbox's supervisor does not take orders: {error.strerror}"
                 ) from error
 
-    def _ask(self, descriptors: list[int] | None = None, **order: object) -> str:
+    def _ask(self, descriptors: list[int] | None = None, /, **order: object) -> str:
         """Give an order and wait until it is carried out; what it says is what went wrong."""
         request, answer = next(self._requests), queue.SimpleQueue[str]()
         with self._lock:
@@ -155,6 +155,10 @@ class Runner:
         if error == _DIED:
             raise RunnerError(error)
         return error
+
+    def _demand(self, **order: object) -> None:
+        if error := self._ask(**order):
+            raise RunnerError(f"the sandbox's network could not be changed: {error}")
 
     # --- orders
 
@@ -195,7 +199,12 @@ class Runner:
                 raise InvalidParameter(f"task {task.id} is running already")
             self._running.add(task.id)
             address, index = self._address(task.id), self._addresses[task.id]
-        self._send(op="run", task=task_to_wire(task), address=address, index=index)
+        try:
+            self._send(op="run", task=task_to_wire(task), address=address, index=index)
+        except RunnerError:
+            with self._lock:
+                self._running.discard(task.id)
+            raise
         return address
 
     def stop(self, task_id: str, *, signal: int = signal.SIGTERM, kill_after: float | None = None) -> None:
@@ -209,21 +218,21 @@ class Runner:
         self, source: str, target: str, port_from: int = 0, port_to: int = 65535, protocol: str = "tcp"
     ) -> None:
         """Let a group, or an IPv4 range, reach the members of `target`. Nothing is allowed without a rule."""
-        self._ask(op="allow", rule=_rule(source, target, port_from, port_to, protocol))
+        self._demand(op="allow", rule=_rule(source, target, port_from, port_to, protocol))
 
     def revoke(
         self, source: str, target: str, port_from: int = 0, port_to: int = 65535, protocol: str = "tcp"
     ) -> None:
         """Take back exactly what `allow` was told."""
-        self._ask(op="revoke", rule=_rule(source, target, port_from, port_to, protocol))
+        self._demand(op="revoke", rule=_rule(source, target, port_from, port_to, protocol))
 
     def expose(self, port: int) -> None:
         """Let tasks reach this TCP port of the machine's loopback, as `gateway`:port."""
-        self._ask(op="expose", port=port)
+        self._demand(op="expose", port=port)
 
     def name(self, name: str, addresses: Sequence[str]) -> None:
         """Let the tasks' resolver answer a name with these addresses; with none it does not exist."""
-        self._ask(op="name", name=name, addresses=list(addresses))
+        self._demand(op="name", name=name, addresses=list(addresses))
 
     def log_path(self, task_id: str, container: str) -> Path:
         """The spool of a container's output: append-only, there until `forget`."""

@@ -74,11 +74,19 @@ _ESTABLISHED = (
 
 
 class Firewall(Netlink):
-    """Of the tasks' own network only. `network` is the first address of its /16."""
+    """Of the tasks' own network only."""
 
-    def __init__(self, network: str, gateway: str, relay_port: int) -> None:
+    def __init__(self) -> None:
         super().__init__(_NETFILTER)
         self._sets: dict[str, str] = {}
+        self._batch(
+            (_NEWTABLE, attribute(1, text(_TABLE))),
+            _chain("forward", "filter", 2, 0, 0),
+            _rule("forward", _ESTABLISHED, _ACCEPT),
+        )
+
+    def redirect(self, network: str, gateway: str, relay_port: int) -> None:
+        """Send TCP that is for the gateway, or leaves the network, to the relay. `network` begins its /16."""
         redirect = _expression(
             "immediate", attribute(1, _big(1)), nested(2, attribute(1, struct.pack(">H", relay_port)))
         ) + _expression("redir", attribute(1, _big(1)))
@@ -89,10 +97,7 @@ class Firewall(Netlink):
             + _compare(socket.inet_aton(network), _NOT_EQUAL)
         )
         self._batch(
-            (_NEWTABLE, attribute(1, text(_TABLE))),
-            _chain("forward", "filter", 2, 0, 0),
             _chain("egress", "nat", 0, -100, 1),
-            _rule("forward", _ESTABLISHED, _ACCEPT),
             _rule("egress", _TCP, to_gateway, redirect),
             _rule("egress", _TCP, leaves, redirect),
         )

@@ -25,11 +25,16 @@ class Groups:
             self.limits.append("Security groups are not enforced: all tasks share the machine's loopback.")
             return
         try:
-            self._firewall = Firewall(own.network, own.gateway, RELAY_PORT)
+            self._firewall = Firewall()
         except OSError as error:
             self.limits.append(
-                f"Security groups are not enforced and nothing leads out of tasks: no nftables ({error})."
+                f"Security groups are not enforced, and nothing leads out of tasks: no nftables ({error})."
             )
+            return
+        try:
+            self._firewall.redirect(own.network, own.gateway, RELAY_PORT)
+        except OSError as error:
+            self.limits.append(f"Nothing leads out of tasks: nftables cannot redirect here ({error}).")
 
     def allow(self, rule: Rule) -> None:
         """Add a rule; twice is once."""

@@ -149,8 +149,12 @@ class Supervisor:
             case "unpack":
                 self._unpack(order, descriptors[0])
             case _:
-                self._change_network(order)
-                self._settle(order["request"])
+                try:
+                    self._change_network(order)
+                except OSError as error:
+                    self._done(order["request"], str(error))
+                else:
+                    self._settle(order["request"])
         return True
 
     def _change_network(self, order: dict[str, Any]) -> None:
@@ -281,7 +285,10 @@ class Supervisor:
         self._say(event="stopped", task=running.spec.id, error=error)
 
     def _clean_up(self, spec: Task, address: str) -> None:
-        self._groups.leave(spec.groups, address)
+        try:
+            self._groups.leave(spec.groups, address)
+        except OSError as error:
+            self._say(event="warning", text=f"{address} is still in its security groups: {error}")
         self._memory.remove(spec.id)
         shutil.rmtree(self._state / "tasks" / spec.id, ignore_errors=True)
 

@@ -199,7 +199,8 @@ class _Loop:
                 continue
             seconds = run.spec.stop_seconds if kill_after is None else kill_after
             run.kill_at = min(run.kill_at or now + seconds, now + seconds)
-            os.kill(run.pid, number)
+            # What does not run yet cannot be asked: nothing listens, and it would start after all.
+            os.kill(run.pid, number if run.state is _State.RUNNING else signal.SIGKILL)
 
     def _obey(self) -> None:
         data = self._channel.recv(_ORDER_BYTES)
