@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.sandbox.clock import Clock
 from sockerless_ecs.sandbox.ecr import Ecr
 from sockerless_ecs.sandbox.ecs.definitions import Definitions
@@ -40,9 +41,7 @@ _POLL_SECONDS = 0.1
 def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
     """An AWS that answers while the context lasts; afterwards every task and thread of it is gone."""
     with ExitStack() as stack:
-        runner = stack.enter_context(
-            Runner(state / "runner", mode=Mode(options.mode) if options.mode else None)
-        )
+        runner = stack.enter_context(Runner(state / "runner", mode=_mode(options.mode)))
         registry = Registry(state / "registry")
         registry_address = f"127.0.0.1:{registry.serve()}"
         stack.callback(registry.close)
@@ -110,3 +109,9 @@ def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
             pid=os.getpid(),
             state_dir=state,
         )
+
+
+def _mode(name: str | None) -> Mode | None:
+    if name is not None and name not in set(Mode):
+        raise InvalidParameter(f"there is no mode {name!r}: it is one of {', '.join(Mode)}")
+    return Mode(name) if name else None

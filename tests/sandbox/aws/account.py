@@ -151,14 +151,14 @@ class Account:
         return [event["message"] for event in answer["events"]]
 
 
-def eventually(look: Callable[[], Value | None]) -> Value:
+def eventually(look: Callable[[], Value | None], every_seconds: float = 0.01) -> Value:
     """What `look` finds, as soon as it finds something."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
-        time.sleep(0.01)
+        time.sleep(every_seconds)
     pytest.fail(f"nothing came of it in {PATIENCE_SECONDS} s")
 
 
