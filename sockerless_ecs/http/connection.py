@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import select
+import socket
 from typing import Any, cast
 
 import h11
@@ -17,6 +19,9 @@ from hypercorn.trio.worker_context import WorkerContext
 
 _STALL_SECONDS = 2.0
 """While draining, how long a send may wait for a client to read."""
+_HANG_UP_SECONDS = 0.5
+"""How soon it is noticed that a client which has sent all is gone as well."""
+_RECEIVE_BYTES = 1 << 16
 _GOODBYE_SECONDS = 1.0
 """How long a close may take."""
 
@@ -87,7 +92,28 @@ class Connection(TCPServer):
         self._reader = trio.CancelScope()
         self._set_idle(True)
         with self._reader:
-            await super()._read_data()
+            await self._receive()
+            await self._hung_up()
+            await self.protocol.handle(Closed())
+
+    async def _receive(self) -> None:
+        """Feed the protocol until the client has sent all it will."""
+        try:
+            while data := await self.stream.receive_some(_RECEIVE_BYTES):
+                await self.protocol.handle(RawData(bytes(data)))
+            await self.protocol.handle(RawData(b""))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+    async def _hung_up(self) -> None:
+        """Wait until the client is gone, which is more than done with sending: a Unix socket can tell."""
+        transport = getattr(self.stream, "socket", None)
+        if transport is None or transport.family != socket.AF_UNIX:
+            return
+        hang_up = select.poll()
+        hang_up.register(transport.fileno(), 0)
+        while not (self._idle or hang_up.poll(0)):  # noqa: ASYNC110 (no event tells of it)
+            await trio.sleep(_HANG_UP_SECONDS)
 
     def _set_idle(self, idle: bool) -> None:
         # Synchronous: the finished response's own http.disconnect cannot cancel it half-way.

@@ -23,6 +23,7 @@ from sockerless_ecs.http.internal import internal_app
 from sockerless_ecs.http.listeners import mutual_tls, tcp_listeners, unix_listener
 from sockerless_ecs.http.server import LongLived, serve
 from tests.http.fake_backend import FakeBackend
+from tests.http.test_http_streams import until
 from tests.http.wire import Wire
 
 
@@ -115,6 +116,44 @@ async def test_a_port_that_is_taken_is_named() -> None:
     with pytest.raises(Misconfigured, match=f"127.0.0.1:{port}"):
         await tcp_listeners("127.0.0.1", port)
     await listener.aclose()
+
+
+async def test_connections_notice_a_machine_that_vanished() -> None:
+    (listener,) = await tcp_listeners("127.0.0.1", 0)
+    assert isinstance(listener, trio.SocketListener)
+    client = await trio.open_tcp_stream(*listener.socket.getsockname())
+    async with client, await listener.accept() as accepted:
+        assert accepted.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert accepted.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    await listener.aclose()
+
+
+async def test_a_client_that_has_sent_all_is_still_answered(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """On a Unix socket the end of sending and the end of the client can be told apart."""
+    backend, ends, stop = FakeBackend(), LongLived(), trio.Event()
+    await backend.container()
+    listeners = [unix_listener(tmp_path / "s")]
+
+    async def run(task_status: trio.TaskStatus[None]) -> None:
+        await serve(
+            internal_app(backend, ends),
+            listeners,
+            shutdown=stop.wait,
+            long_lived=ends,
+            grace_seconds=5,
+            task_status=task_status,
+        )
+
+    await nursery.start(run)
+    follow = Wire(stream := await trio.open_unix_socket(tmp_path / "s"))
+    await follow.send("GET", "/internal/v1/containers/c/logs?stdout=1&follow=1")
+    await stream.send_eof()
+    await follow.head()
+    backend.containers.write("c", b"late\n")
+    assert (await follow.chunk()).endswith(b"late\n")
+    await stream.aclose()
+    await until(lambda: not ends)
+    stop.set()
 
 
 def issue(folder: Path, name: str, issuer: str | None = None) -> Path:

@@ -259,3 +259,6 @@ async def test_the_upstream_that_is_mended_is_the_upstream_that_was_read() -> No
     assert ours.keep_alive_max_requests > 10**9
     assert Connection(None, Config(), WorkerContext(None), near, set()).idle_task.__class__ is not None
     assert logging.getLogger("hypercorn.error").handlers == []
+    app = internal_app(FakeBackend(), LongLived())
+    assert (app.config["RESPONSE_TIMEOUT"], app.config["BODY_TIMEOUT"]) == (None, None)
+    assert app.config["MAX_CONTENT_LENGTH"] == 16 << 20
