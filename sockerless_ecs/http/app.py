@@ -19,6 +19,12 @@ from sockerless_ecs.http.query import Query
 from sockerless_ecs.http.route import AnyRoute, Call, Reply, Route, Socket, SocketRoute
 from sockerless_ecs.http.server import LongLived
 
+_SWITCHED = 101
+_BROKE_OFF = 1011
+"""WebSocket's code for a server that failed."""
+_REASON_CHARACTERS = 30
+"""A close's reason has 123 bytes, and a character at most four."""
+
 
 class _Segment(BaseConverter):
     """One segment of the path, in which `%2F` is a slash."""
@@ -75,12 +81,15 @@ class App(QuartTrio):
             return response_of(failure_reply(error, record.request_id), record)
 
     async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
-        """Call the route; a failure before the handshake becomes an answer here."""
+        """Call the route; a failure becomes an answer, or after the handshake the reason of the close."""
         try:
             return await super().dispatch_websocket(websocket_context)
         except BaseException as error:  # noqa: BLE001 (as above)
             record = record_of(websocket_context.websocket)
-            return response_of(failure_reply(error, record.request_id), record)
+            response = response_of(failure_reply(error, record.request_id), record)
+            if record.status == _SWITCHED:
+                await websocket_context.websocket.close(_BROKE_OFF, record.error[:_REASON_CHARACTERS])
+            return response
 
 
 def add_routes(

@@ -34,6 +34,7 @@ class Record:
     operation: str | None = None
     status: int | None = None
     whole: bool = False
+    error: str = ""
     aws_request_ids: tuple[str, ...] = ()
 
     def watching(self, send: _Send) -> _Send:
@@ -73,6 +74,8 @@ def _recorded(scope: Any) -> Iterator[Record]:
             details: dict[str, object] = {}
             if not record.whole:
                 details["cut_short"] = True
+            if record.error:
+                details["error"] = record.error
             if record.aws_request_ids:
                 details["aws_request_ids"] = record.aws_request_ids
             _LOG.info(
@@ -138,10 +141,9 @@ class Exchange(TrioASGIHTTPConnection):
                 return
         except BaseException as error:  # noqa: BLE001 (what is not a failure is raised again)
             reply = failure_reply(error, record.request_id)
-            if output.begun:
-                _LOG.warning("stream broke off", error=str(error))  # the missing end tells the client
-                return
-            await self._send_response(send, response_of(reply, record))
+            answer = response_of(reply, record)
+            if not output.begun:  # else the missing end tells the client
+                await self._send_response(send, answer)
             return
         await output.end()
 
@@ -197,7 +199,7 @@ class _Output:
 
 def response_of(reply: Reply, record: Record) -> TrioResponse:
     """`reply` as Quart sends it; 204 and 304 carry nothing, for leftovers poison the connection."""
-    record.aws_request_ids = reply.request_ids
+    record.error, record.aws_request_ids = reply.error, reply.request_ids
     response = TrioResponse(reply.body, reply.status, dict(reply.headers))
     del response.headers["Content-Type"]
     if reply.content_type is not None:

@@ -65,7 +65,8 @@ def _told(error: errors.SockerlessError) -> Reply:
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     if isinstance(error, errors.NotModified):
         return Reply(status)
-    return replace(json_reply(ErrorBody(message=error.message), status), request_ids=error.request_ids)
+    reply = json_reply(ErrorBody(message=error.message), status)
+    return replace(reply, error=error.message, request_ids=error.request_ids)
 
 
 def _of_the_router(error: HTTPException) -> Reply:

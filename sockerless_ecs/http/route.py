@@ -18,12 +18,13 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer; `request_ids` are those of the AWS calls that failed, for the log."""
+    """A whole answer; for the log, what failed and the ids of the AWS requests that did."""
 
     status: int = 200
     body: bytes = b""
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
     request_ids: tuple[str, ...] = ()
 
 

@@ -112,6 +112,7 @@ class FakeContainers:
         self.followers = 0
         self.options: LogOptions | None = None
         self.failure: BaseException | None = None
+        self.breaks_off: Exception | None = None
         self.hold: Hold | None = None
         self.on_start: Callable[[Container], None] = lambda _: None
         self.entered = trio.Event()
@@ -221,6 +222,8 @@ class FakeContainers:
     async def _batches(self, container_id: str, options: LogOptions) -> AsyncIterator[Sequence[LogLine]]:
         for batch in self.batches or ():
             yield batch
+        if self.breaks_off is not None:
+            raise self.breaks_off
         seen, lines = 0, self.lines.get(container_id, [])
         if options.tail is not None:
             seen = max(len(lines) - options.tail, 0)

@@ -222,6 +222,7 @@ async def test_every_request_is_one_line_with_its_id(wire: Wire, backend: FakeBa
         "operation": "ContainerInspect",
         "status": 503,
         "request_id": answer.headers["x-request-id"],
+        "error": "throttled",
         "aws_request_ids": ("aws-1", "aws-2"),
     }
 

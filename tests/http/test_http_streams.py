@@ -9,6 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+import structlog
 import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
@@ -161,15 +162,34 @@ async def test_a_client_that_leaves_a_flood_ends_it(served: Served) -> None:
     await until(lambda: containers.followers == 0)
 
 
-async def test_a_failure_on_the_way_breaks_the_stream_off(wire: Wire, backend: FakeBackend) -> None:
+@pytest.mark.parametrize("failure", [Unavailable("the agent is gone"), ZeroDivisionError()])
+async def test_a_failure_on_the_way_breaks_the_stream_off(
+    wire: Wire, backend: FakeBackend, failure: Exception
+) -> None:
     """The client sees that the end is missing; a clean end would be a lie."""
     await backend.container()
     backend.containers.batches = [[LogLine(1, 1, STDOUT, b"x\n")]]
-    backend.containers.lines[backend.containers.find("c").id] = None  # type: ignore[assignment]
-    await wire.send("GET", f"{V1}/containers/c/logs?stdout=1")
-    assert (await wire.head()).status == 200
-    assert frames(await wire.chunk()) == [(1, b"x\n")]
-    assert await wire.ended() == b""
+    backend.containers.breaks_off = failure
+    with structlog.testing.capture_logs() as lines:
+        await wire.send("GET", f"{V1}/containers/c/logs?stdout=1")
+        assert (await wire.head()).status == 200
+        assert frames(await wire.chunk()) == [(1, b"x\n")]
+        assert await wire.ended() == b""
+        await until(lambda: any(line["event"] == "request" for line in lines))
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line["cut_short"]
+    assert line.get("error") == "the agent is gone" or lines[0]["event"] == "request failed"
+
+
+async def test_a_websocket_that_fails_on_the_way_closes_with_the_reason(served: Served) -> None:
+    await served.backend.container()
+    served.backend.containers.breaks_off = Unavailable("the agent is gone")
+    url = f"ws://127.0.0.1:{served.address.port}{V1}/containers/c/logs/stream"
+    async with open_websocket_url(url) as socket:
+        with pytest.raises(ConnectionClosed):
+            await socket.get_message()
+        assert socket.closed is not None
+        assert (socket.closed.code, socket.closed.reason) == (1011, "the agent is gone")
 
 
 @pytest.mark.parametrize("target", ["containers/c/wait", "containers/c/wait?condition=removed"])

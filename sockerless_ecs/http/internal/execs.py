@@ -5,7 +5,7 @@ from __future__ import annotations
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.http.route import Call, Reply, Route, SocketRoute, json_reply
 from sockerless_ecs.http.shapes.exec import ExecCreateBody, ExecCreatedView, ExecStartBody, ExecView
-from sockerless_ecs.http.views.others import exec_view
+from sockerless_ecs.http.views.exec import exec_view
 from sockerless_ecs.model.container import ContainerId
 from sockerless_ecs.model.exec import Exec
 

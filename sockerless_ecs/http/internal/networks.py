@@ -13,7 +13,7 @@ from sockerless_ecs.http.shapes.network import (
     NetworkView,
     PrunedNetworksView,
 )
-from sockerless_ecs.http.views.others import network_view
+from sockerless_ecs.http.views.network import network_view
 from sockerless_ecs.model.network import Network
 
 

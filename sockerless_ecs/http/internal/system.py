@@ -10,7 +10,7 @@ from sockerless_ecs.engine.contract import Credentials
 from sockerless_ecs.errors import Unimplemented
 from sockerless_ecs.http.route import Call, Output, Reply, Route, SocketRoute, Streamed, json_reply
 from sockerless_ecs.http.shapes.system import AuthBody, AuthView, EventView, InfoView, VersionView
-from sockerless_ecs.http.views.others import event_view, info_view
+from sockerless_ecs.http.views.system import event_view, info_view
 
 _API_VERSION = "v1"
 _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

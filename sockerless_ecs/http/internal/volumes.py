@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sockerless_ecs.http.route import NO_CONTENT, Call, Reply, Route, SocketRoute, json_reply
 from sockerless_ecs.http.shapes.volume import PrunedVolumesView, VolumeCreateBody, VolumesView, VolumeView
-from sockerless_ecs.http.views.others import volume_view
+from sockerless_ecs.http.views.volume import volume_view
 from sockerless_ecs.model.volume import Volume
 
 

@@ -1,4 +1,4 @@
-"""Networks and volumes as Docker shows them and as they are asked for."""
+"""Networks as Docker shows them and as they are asked for."""
 
 # ruff: noqa: RUF012 (msgspec copies empty defaults)
 

@@ -1,0 +1,31 @@
+"""Execs as inspect shows them."""
+
+from __future__ import annotations
+
+from sockerless_ecs.http.shapes.exec import ExecView, ProcessView
+from sockerless_ecs.model.exec import Exec
+
+
+def exec_view(instance: Exec) -> ExecView:
+    """What inspect shows."""
+    running = instance.pid != 0 and instance.exit_code is None
+    return ExecView(
+        id=instance.id,
+        container_id=instance.container_id,
+        running=running,
+        exit_code=instance.exit_code,
+        pid=instance.pid,
+        open_stdin=instance.attach_stdin,
+        open_stdout=instance.attach_stdout,
+        open_stderr=instance.attach_stderr,
+        process_config=ProcessView(
+            tty=instance.tty,
+            entrypoint=instance.argv[0] if instance.argv else "",
+            arguments=list(instance.argv[1:]),
+            privileged=instance.privileged,
+            user=instance.user,
+            env=list(instance.env),
+            working_dir=instance.working_dir,
+        ),
+        can_remove=False,
+    )
