@@ -12,6 +12,7 @@ import os
 import trio
 
 from sockerless_ecs.config import add_flags, check_paths, find_file, flags_of, load
+from sockerless_ecs.telemetry import configure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve; 0 after a drain."""
     settings = load(flags_of(arguments), os.environ, find_file(arguments.config, os.environ)).settings
     check_paths(settings)
+    configure(settings.log)
     # What it takes to serve is slow to load: not before the configuration is known to be right.
     from sockerless_ecs.daemon import serve  # noqa: PLC0415
 
