@@ -20,6 +20,7 @@ from sockerless_ecs.services.tails import Lagged, Tail, Tails
 
 Batches = AsyncGenerator[Sequence[LogLine], None]
 _AGAIN_SECONDS = 0.5
+_DRAIN_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -67,12 +68,22 @@ class Logs:
             await live.moment.wait_value(
                 lambda now: now.starts > before.starts or now.exits > before.exits or now.removed
             )
+        await self._drained(live)
         runs = [run for run in self._ledger.runs_of(live.id) if run.started_ns]
         for run, done in await self._starts(live, runs, options.tail):
             follow = options.follow and run.id == live.record.run_id
             async with aclosing(self._run(live, run, _Position(done), follow=follow)) as batches:
                 async for batch in batches:
                     yield batch
+
+    async def _drained(self, live: Live) -> None:
+        """An ended process's last lines may still be on their way: who asks after the exit gets them too."""
+        run = self._ledger.runs.get(live.record.run_id) if live.record.run_id else None
+        ended = not live.record.state.alive and live.record.state is not State.STARTING
+        if run is None or not ended or run.lines is not None or self._agent(live, run) is None:
+            return
+        with trio.move_on_after(_DRAIN_SECONDS):
+            await live.moment.wait_value(lambda now: now.removed or now.drained == run.id)
 
     async def _starts(self, live: Live, runs: Sequence[Run], tail: int | None) -> Sequence[tuple[Run, int]]:
         """Where to begin in each run, so that the last `tail` lines of all of them come."""

@@ -37,6 +37,8 @@ class Moment:
     exits: int = 0
     status: ExitStatus = field(default_factory=lambda: ExitStatus(code=0))
     removed: bool = False
+    drained: RunId | None = None
+    """The last run whose output is whole, or will never be."""
 
 
 class Live:
@@ -70,6 +72,10 @@ class Live:
         """Resolve the waits for an exit; called once what ended is safe in the store."""
         self.exit_pending = False
         self.moment.value = replace(self.moment.value, exits=self.moment.value.exits + 1, status=status)
+
+    def announce_drained(self, run_id: RunId) -> None:
+        """Resolve the waits for the end of a run's output."""
+        self.moment.value = replace(self.moment.value, drained=run_id)
 
     def announce_removal(self) -> None:
         """Resolve every wait: nothing more will come."""

@@ -180,7 +180,9 @@ class Supervisor:
         if run_id not in self._ledger.runs:
             return
         run = self._ledger.runs[run_id] = replace(self._ledger.runs[run_id], lines=event.lines)
-        await self._tails.finish(agent, run_id, event.lines or 0)
+        await self._tails.keep(agent, run_id, event.lines or 0)
+        live.announce_drained(run_id)
+        await self._tails.farewell(run_id)
         if live.record.host.auto_remove and run_id == live.record.run_id:
             with trio.move_on_after(1):
                 await agent.ack(event.seq)
@@ -192,6 +194,8 @@ class Supervisor:
 
     async def _over(self, live: Live) -> None:
         """The container has ended and so has its task: a new start is a new task."""
+        if live.record.run_id is not None:
+            live.announce_drained(live.record.run_id)
         await self._ledger.insist(Put(live.become(task=None)))
         if live.record.host.auto_remove:
             await self._remover.remove(live)
@@ -241,6 +245,8 @@ class Supervisor:
             task=None,
             error="" if code is not None else f"the task was lost: {reason or 'ECS no longer knows it'}",
         )
+        if live.record.run_id is not None:
+            live.announce_drained(live.record.run_id)
         if live.record.host.auto_remove:
             await self._remover.remove(live)
 

@@ -132,8 +132,8 @@ class Tails:
             self._nursery.start_soon(self._read, agent, run_id, tail, name=f"tail {run_id[:12]}")
         return tail
 
-    async def finish(self, agent: AgentClient, run_id: RunId, lines: int) -> None:
-        """Keep the end of an ended run's output, and give its followers a moment to have all of it."""
+    async def keep(self, agent: AgentClient, run_id: RunId, lines: int) -> None:
+        """Keep the end of an ended run's output: the task may go, and CloudWatch Logs is late."""
         tail = self._tails.get(run_id)
         if tail is not None and not tail.closed:
             with trio.move_on_after(_FAREWELL_SECONDS):
@@ -141,8 +141,12 @@ class Tails:
         if tail is None or not tail.whole:
             tail = await self._capture(agent, run_id, lines)
         self._keep(run_id, tail)
-        with trio.move_on_after(_FAREWELL_SECONDS):
-            await tail.wait_followed()
+
+    async def farewell(self, run_id: RunId) -> None:
+        """Give the followers of an ended run a moment to have all of it; one that stalls is not waited for."""
+        if tail := self._tails.get(run_id):
+            with trio.move_on_after(_FAREWELL_SECONDS):
+                await tail.wait_followed()
 
     def forget(self, run_id: RunId) -> None:
         """Drop a removed container's output; who follows it keeps what it holds."""
