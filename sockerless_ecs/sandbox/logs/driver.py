@@ -1,4 +1,8 @@
-"""The awslogs driver: containers append bytes to spool files, their lines become log events later."""
+"""The awslogs driver: containers append bytes to spool files, their lines become log events later.
+
+While a task runs, only the sizes of its spools are looked at; lines are made of the bytes when somebody reads
+the stream, or when the task is over. So the driver does not slow down what is being measured.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ _log = structlog.get_logger()
 _LONGEST_LINE = 256 * 1024 - 26
 _TICKS_PER_DELAY, _SLOWEST_TICK, _FASTEST_TICK = 4, 0.5, 0.02
 _CHUNK = 4 << 20
+_MOST_MARKS = 512
 
 
 @dataclass(slots=True)
@@ -47,7 +53,7 @@ class _Followed:
 
 
 class AwsLogs:
-    """Follows the spools of tasks. Sizes are looked at often, content is parsed after `delay_seconds`."""
+    """Follows the spools of tasks; a line can be read `delay_seconds` after it was written."""
 
     def __init__(self, store: LogStore, runner: TaskRunner, *, delay_seconds: float) -> None:
         self._store = store
@@ -64,7 +70,7 @@ class AwsLogs:
     def open(self, task: Task) -> None:
         """Make the task's streams and follow its spools; raises `CannotStart` without a log group."""
         spools = [
-            _Spool(self._runner.log_path(task.id, definition["name"]), self._stream(task, definition))
+            self._spool(task, definition)
             for definition in task.definition.containers
             if (definition.get("logConfiguration") or {}).get("logDriver") == "awslogs"
         ]
@@ -84,6 +90,11 @@ class AwsLogs:
         self._ends.set()
         self._work.set()
         self._thread.join()
+
+    def _spool(self, task: Task, definition: dict[str, Any]) -> _Spool:
+        spool = _Spool(self._runner.log_path(task.id, definition["name"]), self._stream(task, definition))
+        spool.stream.catch_up = partial(self._parse_due, spool)
+        return spool
 
     def _stream(self, task: Task, definition: dict[str, Any]) -> Stream:
         options = definition["logConfiguration"]["options"]
@@ -128,15 +139,23 @@ class AwsLogs:
         now = time.time()
         for spool in task.spools:
             self._look(spool, now)
-            while spool.marks and spool.marks[0][0] + self._delay_seconds <= now:
-                self._parse(spool, *spool.marks.popleft())
+            if over or len(spool.marks) > _MOST_MARKS:
+                self._parse_due(spool)
         if not over or any(spool.marks for spool in task.spools):
             return False
         for spool in task.spools:
-            if spool.tail:
-                self._emit(spool, [spool.tail], now)
-                spool.tail = b""
+            with self._store.lock:
+                spool.stream.catch_up = _nothing
+                if spool.tail:
+                    self._emit(spool, [spool.tail], now)
         return True
+
+    def _parse_due(self, spool: _Spool) -> None:
+        """Make events of everything whose time has come."""
+        due = time.time() - self._delay_seconds
+        with self._store.lock:
+            while spool.marks and spool.marks[0][0] <= due:
+                self._parse(spool, *spool.marks.popleft())
 
     def _look(self, spool: _Spool, now: float) -> None:
         try:
@@ -170,5 +189,8 @@ class AwsLogs:
             if line
             for start in range(0, len(line), _LONGEST_LINE)
         ]
-        with self._store.lock:
-            spool.stream.append(events)
+        spool.stream.append(events)
+
+
+def _nothing() -> None:
+    """A stream without a spool has nothing to catch up with."""

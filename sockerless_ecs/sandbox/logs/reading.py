@@ -30,6 +30,7 @@ class LogReading:
         limit = params.get("limit", _MOST_EVENTS)
         with self._store.lock:
             stream = self._store.stream(_group_name(params), params["logStreamName"])
+            stream.catch_up()
             events = stream.events
             low, high = _window(events, params)
             token = params.get("nextToken")
@@ -55,6 +56,8 @@ class LogReading:
         skip = _number(params.get("nextToken"))
         with self._store.lock:
             streams = self._streams(params)
+            for stream in streams:
+                stream.catch_up()
             rows = merge(*(_rows(stream, params) for stream in streams), key=lambda row: row[1].timestamp)
             found: list[dict[str, Any]] = []
             size = 0

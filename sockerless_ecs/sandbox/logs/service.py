@@ -90,6 +90,8 @@ class Logs:
         with self._store.lock:
             group = self._store.group(params.get("logGroupName") or params.get("logGroupIdentifier") or "")
             streams = [stream for name, stream in group.streams.items() if name.startswith(prefix)]
+            for stream in streams:
+                stream.catch_up()
         streams.sort(key=_last_time if by_time else _name, reverse=bool(params.get("descending")))
         return _page([_stream_shown(stream) for stream in streams], "logStreams", params)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
@@ -29,6 +29,8 @@ class Stream:
     arn: str
     created: int
     events: list[LogEvent] = field(default_factory=list)
+    catch_up: Callable[[], None] = lambda: None
+    """Brings in what is due: whoever reads the events calls it first."""
 
     def append(self, events: Iterable[LogEvent]) -> None:
         """Add events; late ones find their place."""
