@@ -25,6 +25,15 @@ async def test_follower_gets_every_line_and_the_end(api: Api) -> None:
     await api.remove(container)
 
 
+async def test_log_asked_for_right_after_the_exit_is_whole(api: Api) -> None:
+    """The process has ended, its last output is still on its way: it comes all the same."""
+    container = await api.run("seq", "1", "60000")
+    await api.wait(container)
+    assert (await api.logs(container))[0].endswith(b"\n59999\n60000\n")
+    assert (await api.logs(container, tail=1))[0] == b"60000\n"
+    await api.remove(container)
+
+
 async def test_follower_that_came_before_the_start_misses_nothing(api: Api) -> None:
     container = await api.create("sh", "-c", "echo first; sleep 0.2; echo last")
     got: list[bytes] = []

@@ -107,6 +107,7 @@ class Daemon:
             nested.setdefault(section, {}).update(values)
         self._config = folder / "config.yaml"
         self._config.write_text(json.dumps(nested))
+        self.environment = credentials(cloud.info)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -124,7 +125,8 @@ class Daemon:
     def start(self, *command: str) -> None:
         """Run it; returns once its socket answers, or it has ended by itself."""
         words = command or ("-m", "sockerless_ecs", "serve")
-        environment = {**os.environ, **credentials(self.cloud.info), "PYTHONUNBUFFERED": "1"}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        environment = {**clean, **self.environment, "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *words, "--config", str(self._config)],
