@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sockerless_ecs.sandbox.runner.container import ETC_FILES
-from sockerless_ecs.sandbox.runner.layers import remove
+from sockerless_ecs.sandbox.runner.layers import OPAQUE, WHITEOUT, remove
 from sockerless_ecs.sandbox.runner.place import Place
 from sockerless_ecs.sandbox.runner.spec import AGENT_PORT, HOST, Container, Task
 
@@ -106,7 +106,7 @@ def _copied_root(place: Place, container: Container) -> Path:
     root = _root(place, container)
     root.mkdir(parents=True)
     for layer in container.layers:
-        _merge(place.state / "layers" / layer, root)
+        _merge(place.layers / layer, root)
     return root
 
 
@@ -209,11 +209,15 @@ def _merge(layer: Path, target: Path) -> None:
         place = target / Path(folder).relative_to(layer)
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             place.unlink()
-        elif place.exists() and any(name.endswith("overlay.opaque") for name in os.listxattr(folder)):
+        elif OPAQUE in files and place.exists():
             shutil.rmtree(place)
         place.mkdir(parents=True, exist_ok=True)
         shutil.copystat(folder, place)
-        for name in (*files, *(name for name in names if os.path.islink(f"{folder}/{name}"))):
+        for name in (name for name in files if name.startswith(WHITEOUT) and name != OPAQUE):
+            if os.path.lexists(hidden := place / name.removeprefix(WHITEOUT)):
+                remove(str(hidden))
+        links = [name for name in names if os.path.islink(f"{folder}/{name}")]
+        for name in (name for name in (*files, *links) if not name.startswith(WHITEOUT)):
             _copy(Path(folder, name), place / name, seen)
 
 
@@ -221,8 +225,6 @@ def _copy(source: Path, copy: Path, seen: dict[tuple[int, int], Path]) -> None:
     if os.path.lexists(copy):
         remove(str(copy))
     status = source.lstat()
-    if stat.S_ISCHR(status.st_mode):
-        return  # a whiteout
     key = (status.st_dev, status.st_ino)
     if key in seen:
         os.link(seen[key], copy, follow_symlinks=False)

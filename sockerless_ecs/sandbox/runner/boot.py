@@ -21,6 +21,7 @@ from pathlib import Path
 from sockerless_ecs.sandbox.runner import bare, kernel
 from sockerless_ecs.sandbox.runner.cgroups import Memory
 from sockerless_ecs.sandbox.runner.limits import limits_of
+from sockerless_ecs.sandbox.runner.place import layer_store
 from sockerless_ecs.sandbox.runner.spec import Mode, RunnerError
 from sockerless_ecs.sandbox.runner.supervisor import Supervisor
 
@@ -54,7 +55,8 @@ def main() -> None:
         bare.kill_all_below()
     else:
         with contextlib.suppress(OSError):  # it is a mount only where the state folder lies on overlayfs
-            kernel.unmount(str(state / "tasks"))
+            for folder in (state / "tasks", layer_store(state, mode)):
+                kernel.unmount(str(folder))
     memory.sweep(whole=True)
     _sweep(state)
     os._exit(os.waitstatus_to_exitcode(status) & 255)
@@ -122,5 +124,5 @@ def _become_root_of_a_namespace() -> None:
 
 
 def _sweep(state: Path) -> None:
-    for folder in (state / "tasks", *(state / "layers").glob("*.partial")):
+    for folder in (state / "tasks", *(state / "layers").glob("*/*.partial")):
         shutil.rmtree(folder, ignore_errors=True)

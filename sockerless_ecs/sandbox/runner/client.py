@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.sandbox.runner.layers import name_of
+from sockerless_ecs.sandbox.runner.place import layer_store
 from sockerless_ecs.sandbox.runner.spec import (
     HOST,
     Condition,
@@ -168,7 +169,7 @@ class Runner:
         with self._lock:
             turn = self._unpacking.setdefault(name, threading.Lock())
         with turn:
-            if (self._state / "layers" / name).is_dir():
+            if (layer_store(self._state, self.mode) / name).is_dir():
                 return name
             with archive.open("rb") as file:
                 error = self._ask([file.fileno()], op="unpack", digest=digest)

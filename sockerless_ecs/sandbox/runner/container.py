@@ -62,12 +62,24 @@ def enter(place: Place, task: Task, container: Container) -> None:
     for descriptor, target, flags in sources:
         point = _mount_point(target, folder=stat.S_ISDIR(os.fstat(descriptor).st_mode))
         kernel.bind(f"/proc/self/fd/{descriptor}", point, flags=NODEV | flags)
-    if ours:
-        _cover_proc()
+    _cover_proc(recursive=not ours)
     os.fchdir(old)
     kernel.unmount(".")
     os.chdir("/")
     kernel.sethostname(place.hostname)
+
+
+def can_mount_proc(folder: Path) -> bool:
+    """Whether containers get a /proc of their own: not in a user namespace where it is partly masked."""
+    child = os.fork()
+    if child == 0:
+        try:
+            kernel.unshare(kernel.NEWNS)
+            kernel.mount("proc", str(folder), "proc", NOSUID | NODEV | NOEXEC)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def close_root() -> None:
@@ -130,10 +142,10 @@ def _mount_devices(devices: list[tuple[int, str]]) -> None:
         os.symlink(target, f"/dev/{link}")
 
 
-def _cover_proc() -> None:
+def _cover_proc(*, recursive: bool) -> None:
     for path in _READ_ONLY:
         if os.path.exists(path):
-            kernel.bind(path, path, flags=RDONLY | NOSUID | NODEV | NOEXEC)
+            kernel.bind(path, path, flags=RDONLY | NOSUID | NODEV | NOEXEC, recursive=recursive)
     for path in _MASKED:
         if os.path.isdir(path):
             kernel.mount("tmpfs", path, "tmpfs", RDONLY, "size=0")

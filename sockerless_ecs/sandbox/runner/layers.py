@@ -16,11 +16,13 @@ import zlib  # noqa: F401 - tarfile imports these when it needs them, which is t
 from pathlib import Path
 from typing import Final
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+WHITEOUT: Final = ".wh."
+OPAQUE: Final = ".wh..wh..opq"
 _PRIVATE = ("trusted.overlay.", "user.overlay.")
+#: How a layer says what it hides: as overlayfs does it (privileged or not), or as archives do.
 TRUSTED: Final = "trusted.overlay."
 USER: Final = "user.overlay."
+MARKERS: Final = ""
 
 
 def name_of(digest: str) -> str:
@@ -62,10 +64,12 @@ class _Unpacking:
             path = self._path(member.name)
             parent, leaf = os.path.split(path)
             os.makedirs(self._inside(parent), exist_ok=True)  # maybe a symlink to what only a lower layer has
-            if leaf == _OPAQUE:
+            if leaf.startswith(WHITEOUT) and self._prefix == MARKERS:
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+            elif leaf == OPAQUE:
                 os.setxattr(parent, self._prefix + "opaque", b"y")
-            elif leaf.startswith(_WHITEOUT):
-                self._hidden.append(os.path.join(parent, leaf.removeprefix(_WHITEOUT)))
+            elif leaf.startswith(WHITEOUT):
+                self._hidden.append(os.path.join(parent, leaf.removeprefix(WHITEOUT)))
             else:
                 self._place(member, path)
         for path in self._hidden:  # a whiteout speaks of the layers below, wherever it stands in the archive

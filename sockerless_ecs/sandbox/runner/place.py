@@ -28,6 +28,16 @@ class Place:
         return self.state / "tasks" / self.task
 
     @property
+    def layers(self) -> Path:
+        """Unpacked layers, one store for each mode: they say in different ways what they hide."""
+        return layer_store(self.state, self.mode)
+
+    @property
     def logs(self) -> Path:
         """One spool file for each container; the caller removes it."""
         return self.state / "logs" / self.task
+
+
+def layer_store(state: Path, mode: Mode) -> Path:
+    """Where a sandbox keeps its layers."""
+    return state / "layers" / mode

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from sockerless_ecs.sandbox.runner import kernel
@@ -21,7 +22,7 @@ def mount_root(place: Place, container: Container, root: str) -> None:
     """Mount the root of a container on the empty folder `root`."""
     upper = place.folder / container.name
     if container.layers != HOST:
-        os.chdir(place.state / "layers")  # relative names: no escaping, and 127 layers fit into a page
+        os.chdir(place.layers)  # relative names: no escaping, and 127 layers fit into a page
         names = reversed(container.layers) if container.layers else ("empty",)
         _overlay(":".join(names), upper, root, place)
     elif place.mode is Mode.FULL:
@@ -54,11 +55,42 @@ def _covered(path: str) -> bool:
     return path in _PRIVATE or path in _SYSTEM or path in _HOMES
 
 
-def _mount_host_in_pieces(place: Place, upper: Path, root: str) -> None:
-    # In a user namespace the machine's mounts are locked to each other, and overlayfs refuses a lower layer
-    # that has mounts beneath it. So: an empty root, and one overlay for each top folder without any. A folder
-    # with mounts beneath it (a container's /etc) is shown as it is, read-only.
+def prepare_host(state: Path) -> list[str]:
+    """Make ready for image `host` in a user namespace, once for all tasks; the limits that remain.
+
+    There the machine's mounts are locked to each other, and overlayfs refuses a lower layer that has mounts
+    beneath it. In a container that is true of /etc, which is small and must be writable: it is copied.
+    """
+    busy = sorted(path for path in _top_folders() if not _covered(path) and _has_mounts(path))
+    if "/etc" in busy:
+        busy.remove("/etc")
+        shutil.copytree(
+            "/etc", _etc_copy(state), symlinks=True, ignore=_unreadable, ignore_dangling_symlinks=True
+        )
+    return (
+        [f"Image host: {', '.join(busy)} cannot be written, for something is mounted in it."] if busy else []
+    )
+
+
+def _etc_copy(state: Path) -> Path:
+    return state / "tasks" / ".etc"  # not a task's name; goes with them
+
+
+def _unreadable(folder: str, names: list[str]) -> list[str]:
+    paths = {name: Path(folder, name) for name in names}
+    return [
+        name
+        for name, path in paths.items()
+        if not path.is_symlink() and not (os.access(path, os.R_OK) and (path.is_dir() or path.is_file()))
+    ]
+
+
+def _has_mounts(path: str) -> bool:
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return any(point == path or point.startswith(path + "/") for point in mounted)
+
+
+def _mount_host_in_pieces(place: Place, upper: Path, root: str) -> None:
     kernel.mount("tmpfs", root, "tmpfs", NODEV, "mode=755")
     for entry in os.scandir("/"):
         target = f"{root}/{entry.name}"
@@ -68,7 +100,9 @@ def _mount_host_in_pieces(place: Place, upper: Path, root: str) -> None:
             os.mkdir(target)
             if _covered(entry.path) or not os.access(entry.path, os.R_OK | os.X_OK):
                 continue
-            if any(point == entry.path or point.startswith(entry.path + "/") for point in mounted):
+            if entry.path == "/etc" and _etc_copy(place.state).is_dir():
+                _overlay(str(_etc_copy(place.state)), upper / entry.name, target, place)
+            elif _has_mounts(entry.path):
                 kernel.bind(entry.path, target, flags=RDONLY | NODEV, recursive=True)
             else:
                 _overlay(entry.path, upper / entry.name, target, place)

@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sockerless_ecs.sandbox.runner import kernel, layers, task, vpc
+from sockerless_ecs.sandbox.runner import container, kernel, layers, rootfs, task, vpc
 from sockerless_ecs.sandbox.runner.cgroups import Memory
 from sockerless_ecs.sandbox.runner.groups import Groups
-from sockerless_ecs.sandbox.runner.place import Place
+from sockerless_ecs.sandbox.runner.place import Place, layer_store
 from sockerless_ecs.sandbox.runner.spec import Mode, Rule, Task, task_from_wire
 
 MESSAGE_BYTES = 1 << 18
 _BROKEN = b"broken:"
+_LAYER_LANGUAGE = {Mode.FULL: layers.TRUSTED, Mode.ROOTLESS: layers.USER, Mode.BARE: layers.MARKERS}
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Supervisor:
 
     def __init__(self, control: socket.socket, state: Path, mode: Mode, memory: Memory) -> None:
         self._control, self._state, self._mode, self._memory = control, state, mode, memory
+        self._layers = layer_store(state, mode)
         self._events = selectors.DefaultSelector()
         self._tasks: dict[int, _Running] = {}
         self._unpacking: dict[int, _Unpacking] = {}
@@ -68,12 +70,23 @@ class Supervisor:
         return "127.0.0.1" if self._mode is Mode.BARE else self._range.gateway
 
     def _prepare_folders(self) -> None:
-        for folder in ("layers/empty", "tasks", "root", "logs"):
-            (self._state / folder).mkdir(parents=True, exist_ok=True)
+        for folder in (self._layers, *(self._state / name for name in ("tasks", "root", "logs"))):
+            folder.mkdir(parents=True, exist_ok=True)
         if self._mode is not Mode.BARE and kernel.is_overlay(self._state):
-            # Overlayfs takes no upper layer on overlayfs, as inside a container: RAM, for our mounts only.
-            kernel.mount("tmpfs", str(self._state / "tasks"), "tmpfs", kernel.NODEV)
-            self._limits.append("The state folder lies on overlayfs: what tasks write is kept in memory.")
+            # As inside a container. Overlayfs on overlayfs takes neither upper layers nor whiteouts: RAM,
+            # which only our mounts show.
+            for folder in (self._layers, self._state / "tasks"):
+                kernel.mount("tmpfs", str(folder), "tmpfs", kernel.NODEV)
+            self._limits.append(
+                "The state folder lies on overlayfs: layers and what tasks write are in memory."
+            )
+        (self._layers / "empty").mkdir(exist_ok=True)
+        if self._mode is Mode.ROOTLESS:
+            self._limits += rootfs.prepare_host(self._state)
+            if not container.can_mount_proc(self._state / "root"):
+                self._limits.append(
+                    "Parts of /proc are masked here: containers see all processes of the machine."
+                )
 
     def _join_networks(self) -> None:
         self._relay, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -296,8 +309,8 @@ class Supervisor:
 
     def _unpack(self, order: dict[str, Any], archive: int) -> None:
         name = layers.name_of(order["digest"])
-        partial = self._state / "layers" / f"{name}.partial"
-        if (self._state / "layers" / name).is_dir():
+        partial = self._layers / f"{name}.partial"
+        if (self._layers / name).is_dir():
             os.close(archive)
             self._done(order["request"])
             return
@@ -307,8 +320,7 @@ class Supervisor:
         child = os.fork()
         if child == 0:
             signal.set_wakeup_fd(-1)
-            prefix = layers.TRUSTED if self._mode is Mode.FULL else layers.USER
-            layers.extract(archive, partial, prefix, writing, chroot=self._chroot)
+            layers.extract(archive, partial, _LAYER_LANGUAGE[self._mode], writing, chroot=self._chroot)
         os.close(archive)
         os.close(writing)
         self._unpacking[child] = _Unpacking(order["request"], name, partial, reading)

@@ -35,6 +35,8 @@ def test_devices_mounts_and_the_kernels_switches_are_closed(box: Box) -> None:
 
 def test_a_container_sees_only_its_own_processes(box: Box) -> None:
     """PID 1 is its program."""
+    if any("see all processes" in limit for limit in box.runner.limits):
+        pytest.skip("needs a /proc that is not masked")
     assert box.print("processes") == "1\n"
     assert shell(box, "echo $$") == "1\n"
 
