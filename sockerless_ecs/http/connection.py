@@ -171,8 +171,8 @@ class _Protocol(H11Protocol):
 
     @property
     def request_unread(self) -> bool:
-        """Whether the client may still be sending a request that nobody will read."""
-        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+        """Whether the client may still be sending what nobody will read: a body, a WebSocket's farewell."""
+        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR, None)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No h2c: `Upgrade: h2c` is how BuildKit asks for a raw stream."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -206,7 +206,8 @@ class FakeContainers:
         self.options = options
         self.followers += 1
         try:
-            yield self._batches(container.id, options)
+            async with aclosing(self._batches(container.id, options)) as batches:
+                yield batches
         finally:
             self.followers -= 1
 
@@ -219,7 +220,9 @@ class FakeContainers:
         grown, self.grown = self.grown, trio.Event()
         grown.set()
 
-    async def _batches(self, container_id: str, options: LogOptions) -> AsyncIterator[Sequence[LogLine]]:
+    async def _batches(
+        self, container_id: str, options: LogOptions
+    ) -> AsyncGenerator[Sequence[LogLine], None]:
         for batch in self.batches or ():
             yield batch
         if self.breaks_off is not None:
@@ -335,7 +338,7 @@ class FakeImages:
             pulled_ns=1_700_000_000_000_000_000,
         )
 
-        async def progress() -> AsyncIterator[PullProgress]:
+        async def progress() -> AsyncGenerator[PullProgress, None]:
             await trio.lowlevel.checkpoint()
             yield PullProgress(status="Pulling from library/alpine", id="3")
             if self.fails_on_the_way:
@@ -343,7 +346,8 @@ class FakeImages:
             self.by_ref[image.ref] = image
             yield PullProgress(status=f"Status: Downloaded newer image for {reference}")
 
-        yield progress()
+        async with aclosing(progress()) as lines:
+            yield lines
 
     async def inspect(self, name: str) -> Image:
         await trio.lowlevel.checkpoint()

@@ -11,13 +11,13 @@ from urllib.parse import quote
 import pytest
 import structlog
 import trio
-from trio_websocket import ConnectionClosed, open_websocket_url
+from trio_websocket import ConnectionClosed
 
 from sockerless_ecs.errors import NotFound, Unavailable
 from sockerless_ecs.model.log import STDERR, STDOUT, LogLine
 from tests.http.conftest import Served
 from tests.http.fake_backend import FakeBackend
-from tests.http.wire import Wire
+from tests.http.wire import Wire, web_socket
 
 V1 = "/internal/v1"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
@@ -184,8 +184,7 @@ async def test_a_failure_on_the_way_breaks_the_stream_off(
 async def test_a_websocket_that_fails_on_the_way_closes_with_the_reason(served: Served) -> None:
     await served.backend.container()
     served.backend.containers.breaks_off = Unavailable("the agent is gone")
-    url = f"ws://127.0.0.1:{served.address.port}{V1}/containers/c/logs/stream"
-    async with open_websocket_url(url) as socket:
+    async with web_socket(served.address, f"{V1}/containers/c/logs/stream") as socket:
         with pytest.raises(ConnectionClosed):
             await socket.get_message()
         assert socket.closed is not None
@@ -195,8 +194,7 @@ async def test_a_websocket_that_fails_on_the_way_closes_with_the_reason(served: 
 @pytest.mark.parametrize("target", ["containers/c/wait", "containers/c/wait?condition=removed"])
 async def test_wait_as_a_websocket_is_one_message(served: Served, target: str) -> None:
     await served.backend.container()
-    url = f"ws://127.0.0.1:{served.address.port}{V1}/{target}"
-    async with open_websocket_url(url) as socket:
+    async with web_socket(served.address, f"{V1}/{target}") as socket:
         served.backend.containers.exit("c", 9)
         assert await socket.get_message() == '{"StatusCode":9,"Error":null}'
         with pytest.raises(ConnectionClosed):
@@ -206,8 +204,7 @@ async def test_wait_as_a_websocket_is_one_message(served: Served, target: str) -
 async def test_logs_as_a_websocket_are_messages(served: Served) -> None:
     container_id = await served.backend.container()
     served.backend.containers.write("c", b"one\n")
-    url = f"ws://127.0.0.1:{served.address.port}{V1}/containers/c/logs/stream"
-    async with open_websocket_url(url) as socket:
+    async with web_socket(served.address, f"{V1}/containers/c/logs/stream") as socket:
         assert json.loads(await socket.get_message()) == {
             "type": "stdout",
             "id": container_id,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import trio
+from trio_websocket import WebSocketConnection, wrap_client_stream
 
 
 class Address(NamedTuple):
@@ -42,6 +45,15 @@ class Whole:
         assert self.headers["content-type"] == "application/json"
         assert list(self.json) == ["message"]
         return str(self.json["message"])
+
+
+@asynccontextmanager
+async def web_socket(address: Address, resource: str) -> AsyncIterator[WebSocketConnection]:
+    """A WebSocket whose TCP connection is surely closed at the end, whoever said farewell first."""
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    async with stream, trio.open_nursery() as nursery:
+        yield await wrap_client_stream(nursery, stream, f"{address.host}:{address.port}", resource)
+        nursery.cancel_scope.cancel()
 
 
 class Wire:
