@@ -5,7 +5,7 @@ reached by their real paths, which replace the mount targets in its command and 
 volume is moved into the container that uses it and back when it ends.
 """
 
-# ruff: noqa: PTH101, PTH114, PTH118, PTH208
+# ruff: noqa: PTH101, PTH114, PTH118
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from sockerless_ecs.sandbox.runner.layers import OPAQUE, WHITEOUT, remove
 from sockerless_ecs.sandbox.runner.place import Place
 from sockerless_ecs.sandbox.runner.spec import AGENT_PORT, HOST, Container, Task
 
-_SESSION_FIELD, _PARENT_FIELD = 3, 1  # of /proc/*/stat, counted after the name
 _DEVICES = {
     "null": (1, 3),
     "zero": (1, 5),
@@ -62,27 +62,22 @@ def take_volumes_back(place: Place, task: Task, container: Container) -> None:
 
 
 def kill_session(leader: int) -> None:
-    """End what a container's first process left behind in its session."""
-    for pid, fields in _processes():
-        if int(fields[_SESSION_FIELD]) == leader:
-            _kill(pid)
+    """End what a container's first process left behind in its session; the caller adopts orphans."""
+    for pid in _below(os.getpid()):
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == leader:
+                _kill(pid)
 
 
 def kill_all_below() -> None:
     """End every process below the calling one, which adopts orphans, until there is none."""
     while True:
-        children: dict[int, list[int]] = {}
-        for pid, fields in _processes():
-            children.setdefault(int(fields[_PARENT_FIELD]), []).append(pid)
-        below, found = [os.getpid()], list[int]()
-        while below:
-            more = children.get(below.pop(), [])
-            found += more
-            below += more
-        for pid in found:
+        for pid in _below(os.getpid()):
             _kill(pid)
         try:
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
             return
 
@@ -92,14 +87,34 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _processes() -> list[tuple[int, list[str]]]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
-                found.append((int(name), fields))
+def _below(ancestor: int) -> list[int]:
+    look = (
+        _children_told if Path(f"/proc/self/task/{os.getpid()}/children").exists() else _children_searched()
+    )
+    found, queue = list[int](), [ancestor]
+    while queue:
+        more = look(queue.pop())
+        found += more
+        queue += more
     return found
+
+
+def _children_told(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it has just ended
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += [int(child) for child in children.read_text().split()]
+    return found
+
+
+def _children_searched() -> Callable[[int], list[int]]:
+    # For kernels that do not tell: by everybody's parent, the second field after the name.
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(file.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(file.parent.name))
+    return lambda pid: children.get(pid, [])
 
 
 def _copied_root(place: Place, container: Container) -> Path:

@@ -165,6 +165,17 @@ def test_stop_asks_and_then_kills(box: Box) -> None:
     assert 0.4 <= time.monotonic() - began < 5
 
 
+def test_stop_right_after_run_does_not_wait_for_a_program_that_never_ran(box: Box) -> None:
+    """Whether or not it had started, the task is gone long before its patience."""
+    began = time.monotonic()
+    task = box.new_id()
+    box.runner.run(Task(task, (box.container("on-term", "9", ";", "sleep", "60"),)))
+    box.runner.stop(task, kill_after=2)
+    box.runner.stop("unknown", kill_after=0)
+    assert 0 not in box.ended(task).codes.values()
+    assert time.monotonic() - began < 5
+
+
 def test_stop_takes_each_containers_own_patience(box: Box) -> None:
     """When no time is said."""
     task, _ = box.start(
