@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 
 from sockerless_ecs.sandbox.runner.client import Mode, Runner
+from tests.e2e.shared import cloud, daemon
+
+__all__ = ["cloud", "daemon"]
 
 _LOWER_MODE = re.compile(r"needs (full|rootless|bare) mode")
 _SANDBOX_LINK = "sless"

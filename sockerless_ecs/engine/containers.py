@@ -188,7 +188,6 @@ class EngineContainers:
 
     async def attach(self, ref: str) -> None:
         """Not built."""
-        self._ledger.find(ref)
         not_built("container attach", "follow its logs, which lose nothing from the first line")
 
     async def _settled(self, ref: str) -> Live:

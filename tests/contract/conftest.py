@@ -1,7 +1,4 @@
-"""The daemon that the contract is replayed against: here a fake engine whose processes obey a script.
-
-To replay it against a real daemon, override `internal_api` (where it listens) and `image` (what it can run).
-"""
+"""What the contract is replayed against: a fake engine whose processes obey a script, and the real daemon."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from sockerless_ecs.http.server import LongLived
 from sockerless_ecs.model.container import Container
 from sockerless_ecs.model.log import STDERR
 from tests.contract.frontend import Frontend
+from tests.e2e.world import Api, Daemon
 from tests.http.conftest import start_serving
 from tests.http.fake_backend import FakeBackend
 from tests.http.wire import Address
@@ -24,15 +22,31 @@ SCRIPT = ("sh", "-c", "echo out; echo err >&2; exit 7")
 SLEEP = ("sleep", "600")
 
 
+@pytest.fixture(params=["fake engine", "real daemon"])
+def against(request: pytest.FixtureRequest) -> str:
+    """What answers: both give the same."""
+    return str(request.param)
+
+
 @pytest.fixture
-def image() -> str:
+def image(against: str) -> str:
     """An image with a shell, without a tag."""
-    return "alpine"
+    return "host" if against == "real daemon" else "alpine"
 
 
 @pytest.fixture
-async def internal_api(nursery: trio.Nursery) -> AsyncIterator[Address]:
+async def internal_api(
+    against: str, nursery: trio.Nursery, request: pytest.FixtureRequest
+) -> AsyncIterator[Address]:
     """Where the internal API listens."""
+    if against == "real daemon":
+        daemon: Daemon = request.getfixturevalue("daemon")
+        api = Api(daemon.socket)
+        for left in await api.call("GET", "/containers", all=1):
+            await api.remove(left["Id"], force=1)
+        await api.http.aclose()
+        yield Address("127.0.0.1", daemon.port)
+        return
     backend, long_lived = FakeBackend(), LongLived()
 
     def play(container: Container) -> None:

@@ -1,4 +1,4 @@
-"""One sandbox for the session, a daemon for the tests that do not hurt it, fresh ones for those that do."""
+"""What every end-to-end test starts from: the shared daemon's API, and daemons of one's own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ from typing import Any
 
 import pytest
 
-from sockerless_ecs.sandbox.launch import SandboxOptions
-from tests.e2e.world import Api, Cloud, Daemon, running_cloud
-
-
-@pytest.fixture(scope="session")
-def cloud() -> Iterator[Cloud]:
-    """An embedded AWS that provisions as fast as it can."""
-    options = SandboxOptions(provision_seconds=0, stop_seconds=0, log_delay_seconds=0.2)
-    with running_cloud(options) as running:
-        yield running
+from tests.e2e.world import Api, Cloud, Daemon
 
 
 @pytest.fixture
@@ -26,16 +17,6 @@ def short_path() -> Iterator[Path]:
     """A folder whose path is short enough for a socket."""
     with TemporaryDirectory(prefix="sl-") as folder:
         yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def daemon(cloud: Cloud) -> Iterator[Daemon]:
-    """A daemon shared by the session."""
-    with TemporaryDirectory(prefix="sl-") as folder:
-        running = Daemon(cloud, Path(folder))
-        running.start()
-        yield running
-        assert running.stop() == 0, running.log.read_text()[-4000:]
 
 
 @pytest.fixture

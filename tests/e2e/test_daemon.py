@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,12 +17,8 @@ import trio
 import trio.testing
 
 from sockerless_ecs.sandbox.launch import credentials
+from tests.e2e.shared import free_port
 from tests.e2e.world import Api, Cloud, Daemon, eventually
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 async def test_start_in_flight_is_finished_by_the_drain(new_daemon: Any, cloud: Cloud) -> None:
@@ -120,7 +115,7 @@ async def test_socket_of_a_killed_daemon_is_replaced_and_of_a_live_one_never(new
 
 
 async def test_tcp_on_loopback_serves_and_beyond_it_needs_a_word(new_daemon: Any) -> None:
-    port = _free_port()
+    port = free_port()
     daemon: Daemon = new_daemon(listen={"tcp": f"127.0.0.1:{port}"})
     daemon.start()
     async with httpx.AsyncClient() as client:

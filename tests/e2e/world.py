@@ -122,6 +122,11 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def port(self) -> int:
+        """Where it listens on loopback, if it was told to."""
+        return int(json.loads(self._config.read_text())["listen"]["tcp"].rpartition(":")[2])
+
     def start(self, *command: str) -> None:
         """Run it; returns once its socket answers, or it has ended by itself."""
         words = command or ("-m", "sockerless_ecs", "serve")
