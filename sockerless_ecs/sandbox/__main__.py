@@ -13,6 +13,7 @@ import signal
 import sys
 from types import FrameType
 
+import msgspec
 import structlog
 
 from sockerless_ecs.errors import SockerlessError
@@ -27,7 +28,7 @@ def main() -> int:
     """Run until stdin ends or SIGTERM; 1 with a JSON line `{"error": …}` if it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m sockerless_ecs.sandbox", description=__doc__)
     parser.add_argument("--options-json", default="{}", help="SandboxOptions as JSON")
-    options = decode_options(parser.parse_args().options_json)
+    text = parser.parse_args().options_json
     answers = os.dup(1)
     os.dup2(2, 1)
     structlog.configure(
@@ -43,13 +44,14 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     try:
+        options = decode_options(text)
         with state_folder(options.state_dir) as state, cloud(options, state) as info:
             os.write(answers, encode_info(info))
             os.close(answers)
             while os.read(0, _PARENT_WATCH):
                 pass
-    except SockerlessError as error:
-        os.write(answers, json.dumps({"error": error.message}).encode() + b"\n")
+    except (SockerlessError, msgspec.DecodeError) as error:
+        os.write(answers, json.dumps({"error": str(error)}).encode() + b"\n")
         return 1
     return 0
 

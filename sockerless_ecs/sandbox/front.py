@@ -17,7 +17,7 @@ from sockerless_ecs.sandbox.ecs.table import Table
 from sockerless_ecs.sandbox.faults import Applied, Faults
 from sockerless_ecs.sandbox.mocked import Mocked
 from sockerless_ecs.sandbox.network import Network
-from sockerless_ecs.sandbox.rates import Rates
+from sockerless_ecs.sandbox.rates import LAUNCH, Rates
 from sockerless_ecs.sandbox.wire.answers import Answer, failure, success
 from sockerless_ecs.sandbox.wire.call import AwsError, Call, LostAnswer
 from sockerless_ecs.sandbox.wire.models import Models
@@ -125,7 +125,7 @@ class Front:
 
     def _throttle(self, call: Call, applied: Applied) -> None:
         ordered = applied.of("throttle")
-        if not ordered and self._rates.take(call.name):
+        if not ordered and self._rates.take(call.name) and self._may_launch(call):
             return
         with self._lock:
             self.throttled[call.name] += 1
@@ -133,6 +133,11 @@ class Front:
         if ordered:
             code, message = ordered.code or code, ordered.message or message
         raise AwsError(code, message, status=status)
+
+    def _may_launch(self, call: Call) -> bool:
+        count = call.params.get("count", 1)
+        tasks = min(max(count, 1), 10) if isinstance(count, int) else 1
+        return call.name != "ecs:RunTask" or self._rates.take(LAUNCH, tasks)
 
     def _check(self, call: Call) -> None:
         model = self._models.operation(call.service, call.operation)

@@ -24,10 +24,14 @@ class _Bucket:
         return self.level
 
 
+LAUNCH = "ecs:launch"
+"""Not an operation: one task that RunTask starts."""
+
 # Operations, burst, sustained per second. An operation may take from several buckets.
 _LIMITS: tuple[tuple[tuple[str, ...], int, int], ...] = (
     (("ecs:RunTask", "ecs:StopTask", "ecs:ExecuteCommand"), 100, 40),
     (("ecs:RunTask",), 20, 20),
+    ((LAUNCH,), 100, 20),
     (("ecs:DescribeTasks", "ecs:ListTasks"), 100, 20),
     (("ecs:RegisterTaskDefinition", "ecs:DeregisterTaskDefinition"), 20, 1),
     (("ecs:DeleteTaskDefinitions",), 5, 1),
@@ -55,12 +59,12 @@ class Rates:
                 for name in names:
                     self._buckets.setdefault(name, []).append(bucket)
 
-    def take(self, name: str) -> bool:
+    def take(self, name: str, tokens: int = 1) -> bool:
         """One call of `service:Operation`; False means it is throttled and cost nothing."""
         with self._lock:
             buckets = self._buckets.get(name, ())
-            if any(bucket.refill() < 1 for bucket in buckets):
+            if any(bucket.refill() < tokens for bucket in buckets):
                 return False
             for bucket in buckets:
-                bucket.level -= 1
+                bucket.level -= tokens
             return True

@@ -11,6 +11,7 @@ from typing import Any
 
 from sockerless_ecs.sandbox.ecs import rules
 from sockerless_ecs.sandbox.ecs.tags import tag_list, tag_map
+from sockerless_ecs.sandbox.ecs.unbuilt import refuse_unbuilt
 from sockerless_ecs.sandbox.wire.call import ACCOUNT, AwsError
 
 _CONTAINER_DEFAULTS: Mapping[str, Any] = {
@@ -57,6 +58,7 @@ class Definitions:
     def register(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """RegisterTaskDefinition."""
         rules.check_definition(request)
+        refuse_unbuilt(request)
         tags = tag_map(request.get("tags", ()))
         with self._lock:
             revisions = self._families.setdefault(request["family"], [])

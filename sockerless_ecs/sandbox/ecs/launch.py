@@ -134,13 +134,15 @@ class Launcher:
         """The image's, then Fargate's, then the definition's, then the override's."""
         container = task.container(definition["name"])
         runtime_id = container.runtime_id if container else ""
+        role = task.overrides.get("taskRoleArn") or task.definition.content.get("taskRoleArn")
+        credentials = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{task.id}"} if role else {}
         return {
             "PATH": _DEFAULT_PATH,
             **dict(item.partition("=")[::2] for item in config.get("Env") or ()),
+            **credentials,
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             "AWS_REGION": self._surroundings.region,
             "AWS_DEFAULT_REGION": self._surroundings.region,
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{task.id}",
             "ECS_CONTAINER_METADATA_URI": f"{self._surroundings.metadata_url}/v3/{runtime_id}",
             "ECS_CONTAINER_METADATA_URI_V4": f"{self._surroundings.metadata_url}/v4/{runtime_id}",
             "ECS_AGENT_URI": f"{self._surroundings.metadata_url}/api/{runtime_id}",

@@ -111,6 +111,22 @@ def test_definition_is_at_most_64_kib(aws: Account) -> None:
         aws.register(aws.container(environment=[{"name": "LONG", "value": "x" * 65536}]))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"secrets": [{"name": "A", "valueFrom": "arn:x"}]}, "main.secrets"),
+        ({"linuxParameters": {"tmpfs": [{"containerPath": "/x", "size": 1}]}}, "main.linuxParameters.tmpfs"),
+        ({"healthCheck": {"command": ["CMD", "true"]}}, "main.healthCheck"),
+    ],
+)
+def test_what_the_sandbox_cannot_do_is_said_and_not_ignored(
+    aws: Account, change: dict[str, Any], words: str
+) -> None:
+    answer = aws.raw("ecs", "RegisterTaskDefinition", aws.definition(aws.container(**change)))
+    assert answer.status_code == 501
+    assert words in answer.json()["message"]
+
+
 def test_unknown_member_is_refused(aws: Account) -> None:
     answer = aws.raw("ecs", "RegisterTaskDefinition", aws.definition(shape="round"))
     assert answer.status_code == 400

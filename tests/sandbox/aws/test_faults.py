@@ -9,7 +9,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sockerless_ecs.sandbox.rates import Rates
+from sockerless_ecs.sandbox.rates import LAUNCH, Rates
 from tests.sandbox.aws.account import FOREVER, Account, eventually, refused
 
 
@@ -60,6 +60,7 @@ def test_run_task_takes_from_its_own_bucket_and_from_the_shared_one() -> None:
     assert [rates.take("ecs:RunTask") for _ in range(21)] == [True] * 20 + [False]
     assert sum(rates.take("ecs:StopTask") for _ in range(100)) in range(80, 90)
     assert rates.take("ecs:SomethingElse")
+    assert [rates.take(LAUNCH, 10) for _ in range(11)] == [True] * 10 + [False]
     assert all(Rates(enforced=False).take("ecs:RunTask") for _ in range(1000))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.sandbox.aws.account import FOREVER, Account, eventually, refused
 
@@ -19,6 +20,7 @@ def test_exit_code_and_output_are_those_of_a_real_process(aws: Account) -> None:
     assert eventually(lambda: len(aws.lines(arn)) == 2 and sorted(aws.lines(arn))) == ["to-err", "to-out"]
 
 
+@pytest.mark.mode("rootless")
 def test_init_container_runs_first_and_shares_its_volume(aws: Account) -> None:
     """The way in which the daemon's tasks get their agent."""
     mount = {"sourceVolume": "sockerless", "containerPath": "/.sockerless"}
