@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -36,6 +38,18 @@ class ApiError(SockerlessError):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer on its way."""
+
+    content_type: str
+    chunks: AsyncIterator[bytes]
+
+    async def read(self) -> bytes:
+        """All of it."""
+        return b"".join([chunk async for chunk in self.chunks])
+
+
 class ApiClient:
     """Calls of the internal API. Every method raises `ApiError` or `DaemonUnreachable`."""
 
@@ -45,21 +59,21 @@ class ApiClient:
 
     async def call(self, method: str, path: str, *, body: object = None, **query: str) -> Any:
         """One short call; the decoded JSON answer, None without one."""
-        async with self.stream(method, path, body=body, **query) as chunks:
-            content = b"".join([chunk async for chunk in chunks])
-        return httpx.Response(200, content=content).json() if content else None
+        async with self.stream(method, path, body=body, **query) as answer:
+            content = await answer.read()
+        return json.loads(content) if content else None
 
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, *, body: object = None, **query: str
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> AsyncIterator[Answer]:
         """One long answer; entered once the daemon has accepted the request (its headers are here)."""
         with self._told():
             async with self._http.stream(method, _BASE + path, params=query, json=body) as response:
                 if response.status_code >= _FIRST_ERROR_STATUS:
                     await response.aread()
                     raise ApiError(response.status_code, _message(response))
-                yield response.aiter_raw()
+                yield Answer(response.headers.get("content-type", ""), response.aiter_raw())
 
     def _told(self) -> _Told:
         return _Told(self._socket)

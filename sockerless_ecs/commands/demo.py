@@ -7,7 +7,6 @@ is 0 only if everything was as it should be.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Awaitable, Sequence
@@ -25,6 +24,7 @@ from sockerless_ecs.commands.sandboxed import (
     sandboxed_daemon,
 )
 from sockerless_ecs.commands.streams import FrameReader
+from sockerless_ecs.commands.watching import follow, watched
 from sockerless_ecs.errors import SockerlessError
 
 T = TypeVar("T")
@@ -102,15 +102,13 @@ async def _pull(client: ApiClient) -> None:
 async def _run(tour: _Tour, client: ApiClient, command: Sequence[str]) -> tuple[str, int]:
     """Create to remove; the output and the exit code."""
     container = await _create(tour, client, command)
-    wait = client.stream("POST", container_path(container, "wait"), condition="next-exit")
-    logs = client.stream("GET", container_path(container, "logs"), follow="1", stdout="1", stderr="1")
-    async with wait as exited, logs as output:
+    async with watched(client, container, "next-exit") as watch:
         await tour.timed("started: a task runs it", client.call("POST", container_path(container, "start")))
         reader, text = FrameReader(), ""
-        async for chunk in output:
+        async for chunk in watch.output.chunks:
             for _, payload in reader.feed(chunk):
                 text += tour.show(payload)
-        status = json.loads(b"".join([chunk async for chunk in exited]))
+        status = await watch.exit()
     tour.took(f"ended with exit code {status['StatusCode']}")
     await tour.timed("removed", client.call("DELETE", container_path(container)))
     return text, int(status["StatusCode"])
@@ -119,10 +117,9 @@ async def _run(tour: _Tour, client: ApiClient, command: Sequence[str]) -> tuple[
 async def _follow_and_stop(tour: _Tour, client: ApiClient) -> None:
     container = await _create(tour, client, ["sh", "-c", _TICKING])
     await tour.timed("started: a task runs it", client.call("POST", container_path(container, "start")))
-    logs = client.stream("GET", container_path(container, "logs"), follow="1", stdout="1", stderr="1")
-    async with logs as output:
+    async with follow(client, container) as output:
         reader, lines = FrameReader(), 0
-        async for chunk in output:
+        async for chunk in output.chunks:
             for _, payload in reader.feed(chunk):
                 lines += tour.show(payload).count("\n")
             if lines >= _FOLLOWED_LINES:

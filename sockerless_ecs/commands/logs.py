@@ -39,8 +39,8 @@ def main(arguments: argparse.Namespace) -> int:
     query |= {name: "1" for name in ("follow", "timestamps") if getattr(arguments, name)}
 
     async def show(client: ApiClient) -> int:
-        async with client.stream("GET", container_path(arguments.container, "logs"), **query) as chunks:
-            await copy_output(chunks)
+        async with client.stream("GET", container_path(arguments.container, "logs"), **query) as output:
+            await copy_output(output)
         return 0
 
     return with_daemon(arguments.socket, show)

@@ -15,8 +15,8 @@ _FAILED_STATUS: Final = 500
 @asynccontextmanager
 async def pulling(client: ApiClient, image: str) -> AsyncIterator[AsyncIterator[str]]:
     """Lines for people, until the image is there; raises `ApiError` when it cannot be pulled."""
-    async with client.stream("POST", "/images/pull", body={"Reference": image}) as chunks:
-        yield _told(chunks)
+    async with client.stream("POST", "/images/pull", body={"Reference": image}) as answer:
+        yield _told(answer.chunks)
 
 
 async def _told(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:

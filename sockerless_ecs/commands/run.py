@@ -7,12 +7,10 @@ Signals (Ctrl-C too) are passed on to the container. Exit codes of its own: 125 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -27,6 +25,7 @@ from sockerless_ecs.commands.client import (
 )
 from sockerless_ecs.commands.pulling import pulling
 from sockerless_ecs.commands.streams import copy_output
+from sockerless_ecs.commands.watching import watched
 from sockerless_ecs.errors import InvalidParameter, SockerlessError
 
 _DAEMON_REFUSED, _NOT_EXECUTABLE, _NOT_FOUND = 125, 126, 127
@@ -148,24 +147,29 @@ class _Session:
             sys.stdout.write(f"{container}\n")
             return 0
         condition = "removed" if self._arguments.rm else "next-exit"
-        async with AsyncExitStack() as stack:
-            # Both are accepted before the start: an exit or a line can come right after it.
-            wait = self._client.stream("POST", container_path(container, "wait"), condition=condition)
-            exited = await stack.enter_async_context(wait)
-            logs = self._client.stream(
-                "GET", container_path(container, "logs"), follow="1", stdout="1", stderr="1"
-            )
-            output = await stack.enter_async_context(logs)
+        async with watched(self._client, container, condition) as watch:
             await self._start(container)
-            await copy_output(output)
-            answer = json.loads(b"".join([chunk async for chunk in exited]))
+            await copy_output(watch.output)
+            answer = await watch.exit()
         if answer.get("Error"):
             sys.stderr.write(f"sockerless-backend-ecs: {answer['Error']['Message']}\n")
         return int(answer["StatusCode"])
 
     async def _start(self, container: str) -> None:
-        await self._client.call("POST", container_path(container, "start"))
+        try:
+            await self._client.call("POST", container_path(container, "start"))
+        except ApiError:
+            if self._arguments.rm:  # it never ran, so nothing else would remove it
+                await self._remove(container)
+            raise
         self._running = True
+
+    async def _remove(self, container: str) -> None:
+        try:
+            await self._client.call("DELETE", container_path(container), force="1", v="1")
+        except ApiError as error:
+            if error.status != _STATUS_NOT_FOUND:
+                raise
 
     async def _pass_signals_on(self, scope: trio.CancelScope) -> None:
         """The first signals go to the container; one before it runs, or the third, ends us."""
@@ -189,7 +193,7 @@ class _Session:
         if self._container is None:
             return _INTERRUPTED
         if self._arguments.rm:
-            await self._client.call("DELETE", container_path(self._container), force="1", v="1")
+            await self._remove(self._container)
         else:
             name = self._arguments.name or self._container[:12]
             sys.stderr.write(f"sockerless-backend-ecs: container {name} was left as it is\n")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import trio
 
+from sockerless_ecs.commands.client import Answer
+
 _HEADER: Final = 8
+_TERMINAL: Final = "application/vnd.docker.raw-stream"
+"""The output of a container with a terminal: one stream, no frames."""
 _STDERR_FRAME: Final = 2
 _STDOUT, _STDERR = 1, 2
 
@@ -32,11 +36,12 @@ class FrameReader:
         del self._pending[:start]
 
 
-async def copy_output(chunks: AsyncIterator[bytes]) -> None:
-    """Write a framed answer to stdout and stderr until it ends; raises `BrokenPipeError`."""
+async def copy_output(answer: Answer) -> None:
+    """Write an answer of logs to stdout and stderr until it ends; raises `BrokenPipeError`."""
     reader = FrameReader()
-    async for chunk in chunks:
-        for descriptor, data in _joined(reader.feed(chunk)):
+    framed = answer.content_type != _TERMINAL
+    async for chunk in answer.chunks:
+        for descriptor, data in _joined(reader.feed(chunk)) if framed else ((_STDOUT, chunk),):
             # In a thread: a terminal that is held up must not keep signals from being forwarded.
             await trio.to_thread.run_sync(_write, descriptor, data, abandon_on_cancel=True)
 

@@ -36,6 +36,7 @@ def test_run_tells_a_command_that_cannot_start_by_its_exit_code(
 ) -> None:
     done = cli("run", "--rm", "host", command)
     assert done.returncode == code
+    assert cli("ps", "-aq").stdout == ""
     assert re.search(r"sockerless-backend-ecs: .*" + re.escape(command), done.stderr)
 
 
