@@ -14,7 +14,7 @@ from sockerless_ecs.model.volume import Volume
 
 def not_built(operation: str, instead: str = "") -> NoReturn:
     """Raises Unimplemented that names the operation and, where there is one, the other way."""
-    raise Unimplemented(f"{operation} is not built yet in this backend{instead and ': ' + instead}")
+    raise Unimplemented(f"{operation} is not implemented by this backend yet{instead and ': ' + instead}")
 
 
 class UnbuiltExecs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import httpx
@@ -38,10 +39,8 @@ async def test_start_survives_death_at(
     daemon: Daemon = new_daemon()
     daemon.start("-m", "tests.e2e.dying", step, str(number), when)
     with trio.move_on_after(20):
-        try:
+        with contextlib.suppress(httpx.TransportError, AssertionError):
             await _life(Api(daemon.socket))
-        except (httpx.TransportError, AssertionError):
-            pass
     assert daemon.wait() == -9, "the daemon never came to that step"
     daemon.start()
     api = Api(daemon.socket)
@@ -56,7 +55,7 @@ async def test_start_survives_death_at(
 
 
 async def test_running_container_is_taken_up_again(new_daemon: Any, cloud: Cloud) -> None:
-    """kill -9 while it runs and writes: the exit code and every line are there afterwards."""
+    """SIGKILL while it runs and writes: the exit code and every line are there afterwards."""
     daemon: Daemon = new_daemon()
     daemon.start()
     api = Api(daemon.socket)

@@ -1,4 +1,4 @@
-"""AWS refuses, throttles, loses answers; agents cannot be reached; clients leave: nothing leaks, all is told."""
+"""AWS refuses, throttles, loses answers; agents are silent; clients leave: all is told, nothing leaks."""
 
 from __future__ import annotations
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 import trio.testing
 
 from tests.e2e.world import Api, Daemon, demultiplexed, eventually
 
 
-async def _follow(api: Api, container: str, **query: object) -> bytes:
+async def _follow(api: Api, container: str, **query: Any) -> bytes:
     """All of a followed log, to its end."""
     params = {"stdout": 1, "stderr": 1, "follow": 1, **query}
     async with api.http.stream("GET", f"/containers/{container}/logs", params=params) as answer:

@@ -37,7 +37,7 @@ class Cloud:
         self._http = httpx.Client(base_url=info.endpoint_url, trust_env=False, timeout=30)
 
     def fault(self, **fault: Any) -> None:
-        """Ask for a fault: operation, kind, count, seconds…"""
+        """Ask for a fault: operation, kind, count, seconds and so on."""
         self._http.post("/_sandbox/faults", json=fault).raise_for_status()
 
     def no_faults(self) -> None:
