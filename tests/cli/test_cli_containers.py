@@ -61,7 +61,7 @@ def test_ctrl_c_reaches_the_container_and_its_code_comes_back(cli: CommandLine) 
 
 
 def test_a_reader_that_goes_away_ends_run_quietly(cli: CommandLine) -> None:
-    process = cli.start("run", "host", "yes")
+    process = cli.start("run", "host", "sh", "-c", "while echo y; do sleep 0.01; done")
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline() == "y\n"
