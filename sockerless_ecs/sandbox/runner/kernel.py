@@ -12,6 +12,7 @@ NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
 _DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 1, 4, 23, 24
+_PR_GET_SECCOMP, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 21, 22, 2
 _PR_SET_CHILD_SUBREAPER = 36
 _CAPABILITIES_V3 = 0x20080522
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -123,6 +124,22 @@ def keep_only(capabilities: frozenset[int]) -> None:
     for number in range(64):
         if number not in capabilities and _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
             _checked("prctl", _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
+
+
+def can_filter_system_calls() -> bool:
+    """Whether this kernel has seccomp."""
+    return bool(_libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) != -1)
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
+
+
+def filter_system_calls(steps: ctypes.Array[ctypes.c_char], count: int) -> None:
+    """Install a seccomp filter of `count` steps."""
+    program = _FilterProgram(count, ctypes.addressof(steps))
+    result = _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
+    _checked("seccomp", result)
 
 
 def has_capability(number: int) -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from sockerless_ecs.sandbox.runner import bare, container, kernel, program
+from sockerless_ecs.sandbox.runner import bare, container, kernel, program, seccomp
 from sockerless_ecs.sandbox.runner.place import Place
 from sockerless_ecs.sandbox.runner.spec import Container, Mode, Task
 
@@ -49,6 +49,8 @@ def _child(place: Place, task: Task, wanted: Container, *, parent: int, spool: i
             program.make_working_directory(wanted)
             container.close_root()
         if place.mode is not Mode.BARE:
+            if kernel.can_filter_system_calls():
+                seccomp.install()
             kernel.keep_only(kernel.DOCKER_CAPABILITIES)
         environment = program.environment(wanted, place.hostname, user.home)
         program.become(user, place.mode)

@@ -6,9 +6,10 @@ from sockerless_ecs.sandbox.runner import kernel
 from sockerless_ecs.sandbox.runner.cgroups import Memory
 from sockerless_ecs.sandbox.runner.spec import Mode
 
-_NETWORK = (
+_ISOLATED = (
     "Nothing leads out of a task's network but the sandbox's own services.",
     "Tasks resolve only the names that the sandbox knows.",
+    "32-bit programs do not run.",
 )
 _EVERYWHERE = "CPU and ephemeral storage are not limited."
 _ROOTLESS = (
@@ -35,9 +36,11 @@ _NO_SETUID = ("Every container runs as the sandbox's own user: other users do no
 
 def limits_of(mode: Mode, memory: Memory, user: int) -> list[str]:
     """The limits of a mode on this machine, for the user who started it."""
-    found = [_EVERYWHERE] if mode is Mode.BARE else [_EVERYWHERE, *_NETWORK]
+    found = [_EVERYWHERE] if mode is Mode.BARE else [_EVERYWHERE, *_ISOLATED]
     if not memory:
         found.append(f"Memory is not limited: {memory.reason}.")
+    if mode is not Mode.BARE and not kernel.can_filter_system_calls():
+        found.append("System calls are not filtered: this kernel has no seccomp.")
     if mode is Mode.ROOTLESS:
         found += _ROOTLESS
         found += _NOT_ROOT if user else ()

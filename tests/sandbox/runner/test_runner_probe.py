@@ -82,3 +82,13 @@ def confined(rights: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=HERE.parents[2], timeout=120
     )
+
+
+def test_what_is_forked_for_every_task_is_light() -> None:
+    """The supervisor starts without site packages, and without what only its helpers need."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import sockerless_ecs.sandbox.runner.boot; "
+    code += "print(*sys.modules)"
+    words = [sys.executable, "-ISc", code, str(HERE.parents[2])]
+    loaded = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert "sockerless_ecs.sandbox.runner.supervisor" in loaded
+    assert {"asyncio", "ssl", "typing_extensions"} & set(loaded) == set()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sockerless_ecs.sandbox.runner import kernel
 from sockerless_ecs.sandbox.runner.client import HOST, Container, Mode, Mount
 from tests.sandbox.runner.box import Box
 
@@ -31,6 +32,12 @@ def test_devices_mounts_and_the_kernels_switches_are_closed(box: Box) -> None:
     ):
         assert box.print("try", *words).startswith("failed"), words
     assert box.print("try", "write", "/dev/null", "x").startswith("ok")
+
+
+@pytest.mark.parametrize("flag", [kernel.NEWUSER, kernel.NEWNET, kernel.NEWUSER | kernel.NEWNS])
+def test_no_new_namespaces_can_be_made(box: Box, flag: int) -> None:
+    """As on Fargate, where a user namespace would hand out every capability again."""
+    assert "operation not permitted" in box.print("try", "unshare", str(flag))
 
 
 def test_a_container_sees_only_its_own_processes(box: Box) -> None:

@@ -118,6 +118,10 @@ func do(verb string, rest []string) {
 		fail(err)
 	case "mount": // TARGET
 		fail(syscall.Mount("none", rest[0], "tmpfs", 0, ""))
+	case "unshare": // FLAGS: a child in new namespaces
+		command := exec.Command(self(), "print", "unshared")
+		command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: uintptr(number(rest[0]))}
+		fail(command.Run())
 	case "listen": // [ADDRESS]:PORT: answers every connection with its own name and closes
 		listener, err := net.Listen("tcp4", rest[0])
 		fail(err)
