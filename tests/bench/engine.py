@@ -1,0 +1,87 @@
+"""A container engine over HTTP on a Unix socket: ours or Docker's, which differ in two paths."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.e2e.world import demultiplexed
+
+_BOTH = {"stdout": 1, "stderr": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the bench does with either; the image's entrypoint is the bench's program."""
+
+    http: httpx.AsyncClient
+    image: str
+    is_docker: bool
+
+    @classmethod
+    def ours(cls, socket: Path, image: str) -> Self:
+        """The daemon's internal API."""
+        return cls(_client(socket, "/internal/v1"), image, is_docker=False)
+
+    @classmethod
+    def docker(cls, socket: Path, image: str) -> Self:
+        """The Docker Engine API."""
+        return cls(_client(socket, "/v1.40"), image, is_docker=True)
+
+    async def create(self, *command: str, **config: Any) -> str:
+        """A container; its id."""
+        path = "/containers/create" if self.is_docker else "/containers"
+        body = {"Image": self.image, "Cmd": command, **config}
+        if self.is_docker:
+            body["HostConfig"] = {"NetworkMode": "none", **config.get("HostConfig", {})}
+        return str((await self._call("POST", path, json=body)).json()["Id"])
+
+    async def start(self, container: str) -> None:
+        """Start it."""
+        await self._call("POST", f"/containers/{container}/start")
+
+    async def wait(self, container: str) -> int:
+        """The exit code."""
+        return int((await self._call("POST", f"/containers/{container}/wait")).json()["StatusCode"])
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        """Its JSON."""
+        suffix = "/json" if self.is_docker else ""
+        answer: dict[str, Any] = (await self._call("GET", f"/containers/{container}{suffix}")).json()
+        return answer
+
+    async def remove(self, container: str) -> None:
+        """Remove it, running or not."""
+        await self._call("DELETE", f"/containers/{container}", params={"force": 1})
+
+    async def output(self, container: str) -> bytes:
+        """What it has written so far, on both streams."""
+        answer = await self._call("GET", f"/containers/{container}/logs", params=_BOTH)
+        return demultiplexed(answer.content)[0]
+
+    @asynccontextmanager
+    async def follow(self, container: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Its output as it comes, in Docker's frames, cut anywhere."""
+        path, query = f"/containers/{container}/logs", {**_BOTH, "follow": 1}
+        async with self.http.stream("GET", path, params=query) as answer:
+            assert answer.status_code == httpx.codes.OK, await answer.aread()
+            yield answer.aiter_raw()
+
+    async def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        answer = await self.http.request(method, path, **more)
+        assert answer.status_code < httpx.codes.BAD_REQUEST, f"{method} {path}: {answer.text}"
+        return answer
+
+
+def _client(socket: Path, prefix: str) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=limits),
+        base_url=f"http://engine{prefix}",
+        timeout=None,
+    )

@@ -1,0 +1,3 @@
+module sockerless/bench/program
+
+go 1.22

@@ -1,0 +1,129 @@
+"""What every measurement works on: one sandbox, its daemon, the bench's image, perhaps a dockerd."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import trio
+
+from sockerless_ecs.registry import RegistryClient
+from sockerless_ecs.sandbox.launch import SandboxOptions
+from tests.bench import dockerd
+from tests.bench.engine import Engine
+from tests.bench.machine import Memory, memory
+from tests.e2e.world import Api, Cloud, Daemon, eventually, running_cloud
+from tests.images import go_program, image, push
+
+_LOG_DELAY_SECONDS = 0.2
+_IDLE_SECONDS = 2.0
+_SETTLE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much is measured."""
+
+    lives: int = 50
+    memory_lives: int = 100
+    exits: int = 30
+    ticks: int = 500
+    lines: int = 200_000
+    line_runs: int = 5
+    crowd: int = 200
+    crowd_seconds: float = 10
+    ready_runs: int = 3
+    tasks: int = 20
+    task_bursts: int = 3
+
+
+QUICK = Scale(
+    lives=10, memory_lives=20, exits=10, ticks=100, line_runs=1, crowd=40, crowd_seconds=3, ready_runs=1,
+    tasks=5, task_bursts=1,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All of it, running."""
+
+    scale: Scale
+    cloud: Cloud
+    daemon: Daemon
+    image: str
+    idle: Memory
+    """The daemon's, before it was asked for anything."""
+    ours: Engine
+    local: Engine | None
+    """Docker's, if there is one."""
+
+    async def settled(self) -> None:
+        """Return when no task of the daemon is left."""
+        instance = self.daemon.instance
+        await eventually(
+            lambda: all(task["lastStatus"] == "STOPPED" for task in self.cloud.tasks(instance)),
+            _SETTLE_SECONDS,
+        )
+
+
+@contextmanager
+def foundations(*, with_dockerd: bool) -> Iterator[tuple[Cloud, Daemon, bytes, Path | None, str]]:
+    """The processes: sandbox, daemon, dockerd's socket if there is one, and why there is none."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="sl-bench-")))
+        program = go_program(Path(__file__).parent / "program", folder / "program")
+        options = SandboxOptions(provision_seconds=0, stop_seconds=0, log_delay_seconds=_LOG_DELAY_SECONDS)
+        cloud = stack.enter_context(running_cloud(options))
+        daemon = Daemon(cloud, folder)
+        daemon.start()
+        stack.callback(daemon.stop)
+        socket, missing = None, ""
+        if with_dockerd:
+            try:
+                socket = stack.enter_context(dockerd.dockerd(_tar(program)))
+            except dockerd.NoDockerd as reason:
+                missing = str(reason)
+        yield cloud, daemon, program, socket, missing
+
+
+@asynccontextmanager
+async def world(
+    scale: Scale, cloud: Cloud, daemon: Daemon, program: bytes, docker_socket: Path | None
+) -> AsyncIterator[World]:
+    """The clients on it, the image pushed and pulled."""
+    await trio.sleep(_IDLE_SECONDS)
+    idle = memory(daemon.pid)
+    reference = f"{cloud.info.registry}/bench:latest"
+    async with RegistryClient({}, (), _no_login) as client:
+        await push(client, reference, image({"program": program}, {"Entrypoint": ["/program"]}))
+    api = Api(daemon.socket)
+    await api.pull(reference.removesuffix(":latest"))
+    await api.http.aclose()
+    ours = Engine.ours(daemon.socket, reference)
+    local = Engine.docker(docker_socket, dockerd.IMAGE) if docker_socket else None
+    try:
+        yield World(
+            scale=scale, cloud=cloud, daemon=daemon, image=reference, idle=idle, ours=ours, local=local
+        )
+    finally:
+        for engine in (ours, local):
+            if engine is not None:
+                await engine.http.aclose()
+
+
+async def _no_login(_registry: str) -> None:
+    """The push brings its own."""
+
+
+def _tar(program: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo("program")
+        entry.mode, entry.size = 0o755, len(program)
+        tar.addfile(entry, io.BytesIO(program))
+    return buffer.getvalue()
