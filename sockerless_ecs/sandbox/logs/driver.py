@@ -1,19 +1,21 @@
 """The awslogs driver: containers append bytes to spool files, their lines become log events later.
 
-While a task runs, only the sizes of its spools are looked at; lines are made of the bytes when somebody reads
-the stream, or when the task is over. So the driver does not slow down what is being measured.
+Only the sizes of the spools are looked at, and remembered with the time; lines are made of the bytes when
+somebody reads the stream. So the driver does not slow down what is being measured.
 """
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 
@@ -42,6 +44,8 @@ class _Spool:
     seen: int = 0
     read: int = 0
     tail: bytes = b""
+    kept: io.BytesIO | None = None
+    """What had not been read when the task was over."""
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ class AwsLogs:
         self._work.set()
 
     def close(self, task: Task, done: Callable[[], None]) -> None:
-        """Read what is left when its time has come, then call `done`."""
+        """Take over what the spools hold, then call `done`."""
         with self._lock:
             followed = self._tasks.setdefault(task.id, _Followed([]))
             followed.done = done
@@ -98,10 +102,8 @@ class AwsLogs:
 
     def _stream(self, task: Task, definition: dict[str, Any]) -> Stream:
         options = definition["logConfiguration"]["options"]
-        group, name = (
-            options["awslogs-group"],
-            f"{options['awslogs-stream-prefix']}/{definition['name']}/{task.id}",
-        )
+        group = options["awslogs-group"]
+        name = f"{options['awslogs-stream-prefix']}/{definition['name']}/{task.id}"
         with self._store.lock:
             if group not in self._store.groups and options.get("awslogs-create-group") == "true":
                 self._store.create_group(group, {})
@@ -120,7 +122,7 @@ class AwsLogs:
                 followed = list(self._tasks.items())
             if not followed:
                 self._work.clear()
-                if not self._tasks:
+                if not self._tasks and not self._ends.is_set():
                     self._work.wait()
                 continue
             for task_id, task in followed:
@@ -134,21 +136,24 @@ class AwsLogs:
             self._ends.wait(self._tick_seconds)
 
     def _advance(self, task: _Followed) -> bool:
-        """Look at a task's spools; True when it is over and all of it has been read."""
+        """Look at a task's spools; True when it is over and what they held is in memory."""
         over = task.done is not None
         now = time.time()
         for spool in task.spools:
             self._look(spool, now)
-            if over or len(spool.marks) > _MOST_MARKS:
+            if over:
+                self._take_over(spool)
+            elif len(spool.marks) > _MOST_MARKS:
                 self._parse_due(spool)
-        if not over or any(spool.marks for spool in task.spools):
-            return False
-        for spool in task.spools:
-            with self._store.lock:
-                spool.stream.catch_up = _nothing
-                if spool.tail:
-                    self._emit(spool, [spool.tail], now)
-        return True
+        return over
+
+    def _take_over(self, spool: _Spool) -> None:
+        """Keep the bytes that nobody has read yet: the file is about to go."""
+        with self._store.lock, suppress(FileNotFoundError), spool.path.open("rb") as file:
+            file.seek(spool.read)
+            spool.kept = io.BytesIO(file.read(spool.seen - spool.read))
+            if not spool.marks:
+                self._finish(spool)
 
     def _parse_due(self, spool: _Spool) -> None:
         """Make events of everything whose time has come."""
@@ -156,6 +161,14 @@ class AwsLogs:
         with self._store.lock:
             while spool.marks and spool.marks[0][0] <= due:
                 self._parse(spool, *spool.marks.popleft())
+            if spool.kept is not None and not spool.marks:
+                self._finish(spool)
+
+    def _finish(self, spool: _Spool) -> None:
+        spool.stream.catch_up = _nothing
+        if spool.tail:
+            self._emit(spool, [spool.tail], time.time())
+            spool.tail = b""
 
     def _look(self, spool: _Spool, now: float) -> None:
         try:
@@ -167,18 +180,24 @@ class AwsLogs:
             spool.marks.append((now, size))
 
     def _parse(self, spool: _Spool, seen_at: float, size: int) -> None:
+        if spool.kept is not None:
+            self._parse_from(spool.kept, spool, seen_at, size)
+            return
         with spool.path.open("rb") as file:
             file.seek(spool.read)
-            while spool.read < size:
-                data = file.read(min(_CHUNK, size - spool.read))
-                if not data:
-                    break
-                spool.read += len(data)
-                *lines, spool.tail = (spool.tail + data).split(b"\n")
-                self._emit(spool, lines, seen_at)
-                while len(spool.tail) >= _LONGEST_LINE:
-                    self._emit(spool, [spool.tail[:_LONGEST_LINE]], seen_at)
-                    spool.tail = spool.tail[_LONGEST_LINE:]
+            self._parse_from(file, spool, seen_at, size)
+
+    def _parse_from(self, file: BinaryIO, spool: _Spool, seen_at: float, size: int) -> None:
+        while spool.read < size:
+            data = file.read(min(_CHUNK, size - spool.read))
+            if not data:
+                return
+            spool.read += len(data)
+            *lines, spool.tail = (spool.tail + data).split(b"\n")
+            self._emit(spool, lines, seen_at)
+            while len(spool.tail) >= _LONGEST_LINE:
+                self._emit(spool, [spool.tail[:_LONGEST_LINE]], seen_at)
+                spool.tail = spool.tail[_LONGEST_LINE:]
 
     def _emit(self, spool: _Spool, lines: list[bytes], seen_at: float) -> None:
         """Lines become events; empty ones vanish, long ones are split, as awslogs does."""
