@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from sockerless_ecs.sandbox.runner import bare, kernel
 from sockerless_ecs.sandbox.runner.cgroups import Memory
@@ -40,8 +41,12 @@ def main() -> None:
         user = os.geteuid()
         _lock(state)
         memory = Memory(state)
+    except (OSError, RunnerError) as error:
+        _fail(control, error)
+    try:
         _isolate(mode)
     except (OSError, RunnerError) as error:
+        memory.sweep(whole=True)
         _fail(control, error)
     _sweep(state)
     parent = os.getpid() if mode is Mode.BARE else 0  # 0 is a parent outside of a PID namespace
@@ -62,7 +67,7 @@ def main() -> None:
     os._exit(os.waitstatus_to_exitcode(status) & 255)
 
 
-def _supervise(control: socket.socket, state: Path, mode: Mode, memory: Memory, user: int) -> None:
+def _supervise(control: socket.socket, state: Path, mode: Mode, memory: Memory, user: int) -> NoReturn:
     try:
         if mode is Mode.BARE:
             kernel.adopt_orphans()
@@ -77,7 +82,7 @@ def _supervise(control: socket.socket, state: Path, mode: Mode, memory: Memory, 
     os._exit(0)
 
 
-def _fail(control: socket.socket, error: Exception) -> None:
+def _fail(control: socket.socket, error: Exception) -> NoReturn:
     with contextlib.suppress(OSError):
         control.sendall(json.dumps({"event": "failed", "error": str(error), "at": time.time()}).encode())
     os._exit(1)

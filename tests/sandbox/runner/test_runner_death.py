@@ -128,11 +128,9 @@ def test_sigkill_leaves_nothing_behind(
     assert len(family) >= 2 + TASKS * 3
     os.kill({"holder": holder, "supervisor": supervisor, "keeper": keeper}[victim], signal.SIGKILL)
     if victim == "keeper" and mode is Mode.BARE:
-        orphans = TASKS  # the stated limit
-        eventually(lambda: len(alive(family)) <= orphans, f"{alive(family)} of {family}")
+        eventually(lambda: len(alive(family)) <= TASKS, f"{alive(family)} of {family}")  # the stated limit
         for pid in alive(family):
             os.kill(pid, signal.SIGKILL)
-        return
     eventually(lambda: not alive(family), f"{alive(family)} of {family}")
     assert not theirs & namespaces(others)  # numbers are used again, so only those who were there count
     if victim == "keeper":  # nobody is left to sweep folders and cgroups: the next start does
