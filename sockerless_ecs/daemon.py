@@ -118,16 +118,13 @@ async def _serve_http(
 async def _listeners(settings: Settings) -> Sequence[trio.abc.Listener[Any]]:
     listen = settings.listen
     found: list[trio.abc.Listener[Any]] = []
-    if listen.socket:
-        found.append(unix_listener(listen.socket, mode=int(listen.mode, 8), group=listen.group or None))
-    if listen.tcp:
-        tls = None
-        if listen.tls_certificate:
-            tls = mutual_tls(Path(listen.tls_certificate), Path(listen.tls_key), Path(listen.tls_client_ca))
-        elif listen.insecure:
+    if listen.tcp_address is not None:
+        host, port = listen.tcp_address
+        found += await tcp_listeners(host, port, mutual_tls(*files) if (files := listen.mutual_tls) else None)
+        if listen.open_to_others:
             _LOG.warning("insecure_tcp", tcp=listen.tcp, advice="anyone who reaches it can run containers")
-        host, _, port = listen.tcp.rpartition(":")
-        found += await tcp_listeners(host, int(port), tls)
+    if listen.socket:  # last: what fails before it leaves no file
+        found.append(unix_listener(listen.socket, mode=listen.mode_bits, group=listen.group or None))
     return found
 
 
