@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sockerless_ecs.errors import InvalidParameter
@@ -37,63 +38,41 @@ from sockerless_ecs.sandbox.wire.models import Models
 _POLL_SECONDS = 0.1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fargate:
+    """ECS and what it runs tasks with."""
+
+    ecs: Ecs
+    table: Table
+    life: Life
+    logs: LogStore
+    faults: Faults
+
+
 @contextmanager
 def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
     """An AWS that answers while the context lasts; afterwards every task and thread of it is gone."""
     with ExitStack() as stack:
         runner = stack.enter_context(Runner(state / "runner", mode=_mode(options.mode)))
         registry = Registry(state / "registry")
-        registry_address = f"127.0.0.1:{registry.serve()}"
+        registry_port = registry.serve()
         stack.callback(registry.close)
         server = Server()
         stack.callback(server.server_close)
-        runner.expose(server.server_port)
-        runner.expose(int(registry_address.rpartition(":")[2]))
-
-        network, table, faults = Network(ec2_backend(REGION), runner), Table(REGION), Faults()
-        table.create_cluster(CLUSTER)
-        clock = Clock()
-        stack.callback(clock.close)
-        log_store = LogStore(REGION)
-        driver = AwsLogs(log_store, runner, delay_seconds=options.log_delay_seconds)
-        stack.callback(driver.stop)
+        for port in (server.server_port, registry_port):
+            runner.expose(port)
+        network = Network(ec2_backend(REGION), runner)
         surroundings = Surroundings(
             region=REGION, metadata_url=f"http://{runner.gateway}:{server.server_port}", volumes=state / "efs"
         )
-        pace = Pace(
-            provision_seconds=options.provision_seconds,
-            stop_seconds=options.stop_seconds,
-            stopped_task_seconds=options.stopped_task_seconds,
-        )
-        launcher = Launcher(runner, registry, surroundings)
-        life = Life(table=table, clock=clock, runner=runner, launcher=launcher, logs=driver, pace=pace)
-        stack.callback(life.close)
-        definitions = Definitions(REGION)
-        ecs = Ecs(
-            table=table,
-            definitions=definitions,
-            runs=Runs(table, definitions, network, life.begin),
-            looks=Looks(table, faults.lag(options.describe_lag_seconds)),
-            life=life,
-        )
-        front = Front(
-            models=Models(),
-            rates=Rates(enforced=options.rate_limits),
-            faults=faults,
-            operations={
-                "ecs": ecs.operations,
-                "logs": Logs(log_store).operations,
-                "ecr": Ecr(REGION, registry_address).operations,
-            },
-            mocked=Mocked(),
-            network=network,
-            table=table,
-        )
-        routes = Routes(front=front, faults=faults, table=table, life=life)
+        fargate = _fargate(stack, options, runner, Launcher(runner, registry, surroundings), network)
+        registry_address = f"127.0.0.1:{registry_port}"
+        front = _front(options, fargate, network, registry_address)
+        routes = Routes(front=front, faults=fargate.faults, table=fargate.table, life=fargate.life)
         server.handlers = (routes.answer, front.answer)
         stack.callback(server.shutdown)
         threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="aws", daemon=True).start()
-        threading.Thread(target=life.listen, name="events", daemon=True).start()
+        threading.Thread(target=fargate.life.listen, name="events", daemon=True).start()
         yield SandboxInfo(
             endpoint_url=f"http://127.0.0.1:{server.server_port}",
             region=REGION,
@@ -109,6 +88,49 @@ def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
             pid=os.getpid(),
             state_dir=state,
         )
+
+
+def _fargate(
+    stack: ExitStack, options: SandboxOptions, runner: Runner, launcher: Launcher, network: Network
+) -> _Fargate:
+    table, faults, logs = Table(REGION), Faults(), LogStore(REGION)
+    table.create_cluster(CLUSTER)
+    clock = Clock()
+    stack.callback(clock.close)
+    driver = AwsLogs(logs, runner, delay_seconds=options.log_delay_seconds)
+    stack.callback(driver.stop)
+    pace = Pace(
+        provision_seconds=options.provision_seconds,
+        stop_seconds=options.stop_seconds,
+        stopped_task_seconds=options.stopped_task_seconds,
+    )
+    life = Life(table=table, clock=clock, runner=runner, launcher=launcher, logs=driver, pace=pace)
+    stack.callback(life.close)
+    definitions = Definitions(REGION)
+    ecs = Ecs(
+        table=table,
+        definitions=definitions,
+        runs=Runs(table, definitions, network, life.begin),
+        looks=Looks(table, faults.lag(options.describe_lag_seconds)),
+        life=life,
+    )
+    return _Fargate(ecs=ecs, table=table, life=life, logs=logs, faults=faults)
+
+
+def _front(options: SandboxOptions, fargate: _Fargate, network: Network, registry: str) -> Front:
+    return Front(
+        models=Models(),
+        rates=Rates(enforced=options.rate_limits),
+        faults=fargate.faults,
+        operations={
+            "ecs": fargate.ecs.operations,
+            "logs": Logs(fargate.logs).operations,
+            "ecr": Ecr(REGION, registry).operations,
+        },
+        mocked=Mocked(),
+        network=network,
+        table=fargate.table,
+    )
 
 
 def _mode(name: str | None) -> Mode | None:

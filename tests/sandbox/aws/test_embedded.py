@@ -14,7 +14,8 @@ import trio
 
 from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.sandbox.launch import SandboxOptions, credentials, daemon_settings, embedded_aws
-from tests.e2e.world import Cloud
+from sockerless_ecs.sandbox.options import decode_info
+from tests.e2e.world import Cloud, running_cloud
 from tests.sandbox.aws.account import FOREVER, Account, eventually
 
 _OWNER = """
@@ -104,3 +105,33 @@ def _children(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
+
+
+def test_asked_to_end_it_ends_well() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    sandbox = subprocess.Popen(
+        [sys.executable, "-m", "sockerless_ecs.sandbox"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+    assert sandbox.stdout is not None
+    info = decode_info(sandbox.stdout.readline())
+    sandbox.terminate()
+    sandbox.communicate()
+    assert sandbox.returncode == 0
+    assert not info.state_dir.exists()
+
+
+def test_tasks_end_with_the_runner() -> None:
+    """What a broken machine looks like from outside."""
+    with running_cloud(SandboxOptions(provision_seconds=0, stop_seconds=0)) as cloud:
+        account = Account(cloud)
+        arn = account.start(FOREVER)
+        account.until(arn, "RUNNING")
+        for child in _children(cloud.info.pid):
+            os.kill(child, signal.SIGKILL)
+        assert account.until(arn, "STOPPED")["stopCode"] == "InfrastructureHealth"
+        later = account.until(account.start("exit 0"), "STOPPED")
+        assert later["stopCode"] == "TaskFailedToStart"
+        assert "ResourceInitializationError" in later["stoppedReason"]
