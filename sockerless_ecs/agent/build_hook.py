@@ -38,18 +38,15 @@ class AgentBuildHook(BuildHookInterface[Any]):
         return [_GO_PACKAGE] if needed else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build, and tell the wheel what it carries.
+        """Build before hatchling looks for the artifacts that pyproject.toml names.
 
-        The tag stays py3-none-any: the wheel's own Python runs anywhere Linux does, and the binaries in
-        it are static and for the *task's* architecture, whichever machine the daemon is on.
+        The wheel's tag stays py3-none-any: its Python runs wherever Linux does, and the binaries are
+        static and for the *task's* architecture, whichever machine the daemon is on.
         """
         if self.target_name == "sdist":
             return
         refuse_unsupported()
         build_agent(self.metadata.version)
-        build_data["artifacts"].extend(
-            f"/{path.relative_to(self.root)}" for path in sorted(BINARIES.glob("*"))
-        )
 
 
 def binary_path(architecture: str) -> Path:
@@ -67,7 +64,7 @@ def build_agent(version: str) -> None:
         for architecture in ARCHITECTURES:
             target = Path(work) / architecture
             _compile(go, architecture, version, target, Path(work))
-            built = binary_path(architecture).with_suffix(".new")
+            built = BINARIES / f".{architecture}.{os.getpid()}"  # another build may run beside us
             shutil.copyfile(target, built)
             built.chmod(0o755)
             built.replace(binary_path(architecture))

@@ -110,10 +110,11 @@ class TlsStream:
             data = await self._sock.recv(_READ_BYTES)
         except OSError as error:
             raise AgentLost(f"the connection to the agent was cut: {error}") from error
-        if data:
-            self._in.write(data)
-        else:
-            self._in.write_eof()
+        if not data:
+            # Said here, since some OpenSSLs take a missing close_notify for a proper end: everything that
+            # had arrived before was read, and no close_notify was among it.
+            raise AgentLost("the connection to the agent was cut")
+        self._in.write(data)
 
     async def _flush(self) -> None:
         pending = memoryview(self._out.read())

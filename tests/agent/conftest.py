@@ -1,4 +1,4 @@
-"""The real agent binary, as PID 1 of its own namespaces where we are root, else as a plain process."""
+"""The real agent binary, as PID 1 of its own namespaces and as a plain process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from sockerless_ecs.model.log import LogLine
 TOKEN = bytes(range(32))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PID_1 = ["unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child"]
+_PID_1_ROOTLESS = [*_PID_1, "--user", "--map-root-user"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class AgentTask:
     process: trio.Process
     port: int
     folder: Path
+    is_root: bool
+    """Whether the agent is root, if only of a namespace."""
 
     def log(self) -> list[bytes]:
         return (self.folder / "stdout").read_bytes().split(b"\n")[:-1]
@@ -112,10 +116,8 @@ def keys() -> Keys:
 def start_agent(request: pytest.FixtureRequest, agent_binary: Path, keys: Keys, tmp_path: Path) -> StartAgent:
     """Makes an agent; every test that uses it runs in both ways."""
     prefix: list[str] = []
-    if request.param == "pid1":
-        if not _namespaces():
-            pytest.skip("needs root and unshare")
-        prefix = _PID_1
+    if request.param == "pid1" and not (prefix := _namespaces()):
+        pytest.skip("needs rootless mode: no namespaces can be made here")
 
     @asynccontextmanager
     async def start(
@@ -145,7 +147,7 @@ def start_agent(request: pytest.FixtureRequest, agent_binary: Path, keys: Keys, 
         try:
             if ready:
                 await _ready(client)
-            yield AgentTask(client, process, port, tmp_path)
+            yield AgentTask(client, process, port, tmp_path, is_root=bool(prefix) or os.geteuid() == 0)
         finally:
             with trio.CancelScope(shield=True):
                 await client.aclose()
@@ -164,10 +166,16 @@ async def _ready(client: AgentClient) -> None:
                 await trio.sleep(0.003)
 
 
-def _namespaces() -> bool:
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        return False
-    return subprocess.run([*_PID_1, "true"], capture_output=True, check=False).returncode == 0
+@cache
+def _namespaces() -> list[str]:
+    """The command that makes its argument PID 1; empty where none can."""
+    for prefix in (_PID_1, _PID_1_ROOTLESS):
+        if (
+            shutil.which("unshare")
+            and not subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode
+        ):
+            return prefix
+    return []
 
 
 def _free_port() -> int:

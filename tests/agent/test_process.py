@@ -14,7 +14,7 @@ from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound
 from sockerless_ecs.model.container import Ulimit
 from tests.agent.conftest import StartAgent
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs full mode: users of its own")
 
 
 @pytest.mark.parametrize(
