@@ -10,7 +10,7 @@ check:
     ruff check
     ruff format --check
     mypy
-    lint-imports --quiet
+    lint-imports
 
 # All tests, in a random order
 test *arguments:

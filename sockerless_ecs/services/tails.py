@@ -143,7 +143,7 @@ class Tails:
         self._keep(run_id, tail)
 
     async def farewell(self, run_id: RunId) -> None:
-        """Give the followers of an ended run a moment to have all of it; one that stalls is not waited for."""
+        """Give the followers of an ended run a moment to have all of it; whoever stalls is left."""
         if tail := self._tails.get(run_id):
             with trio.move_on_after(_FAREWELL_SECONDS):
                 await tail.wait_followed()

@@ -22,7 +22,7 @@ from tests.e2e.world import Api, Cloud, Daemon, eventually
 
 
 async def test_start_in_flight_is_finished_by_the_drain(new_daemon: Any, cloud: Cloud) -> None:
-    """SIGTERM while RunTask is under way: the client is answered, the exit is clean, the container runs on."""
+    """SIGTERM while RunTask is under way: the client is answered, the container runs on."""
     daemon: Daemon = new_daemon()
     daemon.start()
     api = Api(daemon.socket)
