@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -49,10 +50,13 @@ def test_it_ends_when_its_owner_is_killed() -> None:
     assert owner.stdout is not None
     pid, folder, url = owner.stdout.readline().split()
     assert httpx.get(f"{url}/_sandbox/state").status_code == 200
-    supervisors = _children(int(pid))
-    owner.send_signal(signal.SIGKILL)
-    owner.wait()
-    owner.stdout.close()
+    try:
+        supervisors = _children(int(pid))
+    finally:
+        owner.kill()
+        owner.wait()
+        owner.stdout.close()
+    assert supervisors
     eventually(lambda: not _alive(int(pid)))
     eventually(lambda: not any(_alive(child) for child in supervisors))
     assert not Path(folder).exists()
@@ -100,11 +104,11 @@ def _alive(pid: int) -> bool:
 
 
 def _children(pid: int) -> list[int]:
-    return [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
 
 
 def test_asked_to_end_it_ends_well() -> None:
