@@ -45,7 +45,7 @@ class DemoFailed(SockerlessError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `demo`: the sandbox's."""
-    add_sandbox_arguments(parser, provision=2.0, stop=2.0)
+    add_sandbox_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

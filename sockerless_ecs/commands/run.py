@@ -47,6 +47,7 @@ _NOT_EXECUTABLE_WORDS: Final = ("permission denied", "is a directory", "exec for
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags and operands of `run`, named as `docker run` names them."""
+    parser.usage = "%(prog)s [OPTIONS] IMAGE [COMMAND [ARGUMENT…]]"
     add_socket_argument(parser)
     flag = parser.add_argument
     flag("--name", help="the container's name (default: one is made up)")

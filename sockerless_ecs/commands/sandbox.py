@@ -30,8 +30,9 @@ _SIGNAL_BASE: Final = 128
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags and operands of `sandbox`."""
-    add_sandbox_arguments(parser, provision=2.0, stop=2.0)
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="run this, then end")
+    parser.usage = "%(prog)s [OPTIONS] [-- COMMAND [ARGUMENT…]]"
+    add_sandbox_arguments(parser)
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="run this, then end")
 
 
 def main(arguments: argparse.Namespace) -> int:

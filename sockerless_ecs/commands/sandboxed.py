@@ -48,29 +48,29 @@ class Sandboxed:
         return await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
 
 
-def add_sandbox_arguments(parser: argparse.ArgumentParser, *, provision: float, stop: float) -> None:
+def add_sandbox_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that shape the embedded AWS."""
-    flag = parser.add_argument
+    flag, usual = parser.add_argument, SandboxOptions()
     flag(
         "--provision-seconds",
         type=_seconds,
-        default=provision,
+        default=usual.provision_seconds,
         metavar="S",
-        help=f"from RunTask to RUNNING (default {provision:g})",
+        help=f"from RunTask to RUNNING (default {usual.provision_seconds:g})",
     )
     flag(
         "--stop-seconds",
         type=_seconds,
-        default=stop,
+        default=usual.stop_seconds,
         metavar="S",
-        help=f"from the end of a task's processes to STOPPED (default {stop:g})",
+        help=f"from the end of a task's processes to STOPPED (default {usual.stop_seconds:g})",
     )
     flag(
         "--log-delay-seconds",
         type=_seconds,
-        default=1.0,
+        default=usual.log_delay_seconds,
         metavar="S",
-        help="how late lines are in CloudWatch Logs (default 1)",
+        help=f"how late lines are in CloudWatch Logs (default {usual.log_delay_seconds:g})",
     )
     flag("--mode", choices=_MODES, help="how tasks are isolated (default: the best that works here)")
     flag(
@@ -128,10 +128,12 @@ def _daemon(
     file.write_text(json.dumps(configuration, indent=2))  # JSON is YAML
     command = [*python_command("sockerless_ecs"), "serve", "--config", str(file)]
     own = {name: value for name, value in environment.items() if not name.startswith("SOCKERLESS_")}
+    log_file = folder / "daemon.log"
     if not log_to_file:
+        log_file.unlink(missing_ok=True)
         yield start_tied(command, own, new_session=True)
         return
-    with (folder / "daemon.log").open("wb") as log:
+    with log_file.open("wb") as log:
         yield start_tied(command, own, output=log, new_session=True)
 
 
