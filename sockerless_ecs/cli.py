@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import platform
 import sys
@@ -55,6 +56,9 @@ COMMANDS: Final[Mapping[str, _Entry]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code of the program."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # in a terminal that is not Unicode's
     if refusal := _refusal(sys.platform, platform.machine()):
         return _fail(refusal)
     if words[:1] in (["--version"], ["-V"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -72,6 +73,17 @@ def test_a_client_without_a_daemon_says_how_to_get_one(
     message = capsys.readouterr().err
     assert f"no daemon at {tmp_path}/none.sock" in message
     assert "SOCKERLESS_SOCKET" in message
+
+
+def test_a_terminal_without_unicode_gets_the_help_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sockerless_ecs", "run", "--help"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b"[COMMAND [ARGUMENT?]]" in done.stdout
 
 
 def test_client_commands_load_nothing_heavy() -> None:
