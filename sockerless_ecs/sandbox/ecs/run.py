@@ -23,7 +23,8 @@ _MOST_OVERRIDES = 8192
 _MOST_TASKS = 10
 _MOST_SUBNETS, _MOST_GROUPS = 16, 5
 _FREE_STORAGE_GIB = 20
-_LONGEST_TOKEN, _LONGEST_STARTED_BY = 64, 128
+_LONGEST_TOKEN = 64
+_STARTED_BY = re.compile(r"[A-Za-z0-9/_-]{0,128}")
 _PLATFORMS = {"LATEST": "1.4.0", "1.4.0": "1.4.0", "1.3.0": "1.3.0"}
 
 
@@ -86,8 +87,10 @@ class Runs:
         count = params.get("count", 1)
         if count not in range(1, _MOST_TASKS + 1):
             raise _invalid(f"Count must be between 1 and {_MOST_TASKS}.")
-        if len(params.get("startedBy") or "") > _LONGEST_STARTED_BY:
-            raise _invalid("startedBy is too long.")
+        if not _STARTED_BY.fullmatch(params.get("startedBy") or ""):
+            raise _invalid(
+                "startedBy must be at most 128 letters, numbers, hyphens, slashes and underscores."
+            )
         overrides = _overrides(params.get("overrides") or {}, definition)
         tags = tag_map(params.get("tags", ()))
         if params.get("propagateTags") == "TASK_DEFINITION":

@@ -53,6 +53,7 @@ def test_client_token_with_other_parameters_is_a_conflict_that_names_the_task(
         ),
         ({"platformVersion": "9.9"}, "PlatformUnknownException", "platform"),
         ({"networkConfiguration": None}, "InvalidParameterException", "Network Configuration"),
+        ({"startedBy": "not valid"}, "InvalidParameterException", "startedBy"),
         ({"clientToken": "x" * 65}, "InvalidParameterException", "clientToken"),
         ({"propagateTags": "SOMEHOW"}, "InvalidParameterException", "enum value set"),
         ({"overrides": {"cpu": "300"}}, "InvalidParameterException", "No Fargate configuration"),
