@@ -7,6 +7,7 @@ from functools import partial
 
 from tests.bench.engine import Engine
 from tests.bench.figure import Figure
+from tests.bench.frames import Frames
 from tests.bench.output import wholeness
 from tests.bench.world import World
 from tests.e2e.world import eventually
@@ -24,10 +25,10 @@ async def reading(world: World) -> list[Figure]:
         await eventually(partial(_agent_gone, ours, container))
         world.cloud.reset_counts()
         began = time.perf_counter()
-        output = await ours.output(container)
+        framed = await ours.framed_output(container)
         samples.append(lines / (time.perf_counter() - began))
         reads = world.cloud.state()["counts"].get("logs:GetLogEvents", 0)
-        notes.add(f"{wholeness(output, lines)}, {reads} GetLogEvents")
+        notes.add(f"{wholeness(Frames().feed(framed), lines)}, {reads} GetLogEvents")
         await ours.remove(container)
     return [
         Figure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import trio
 
@@ -12,7 +13,6 @@ from tests.bench.world import World
 
 _AT_ONCE = 10
 _CALM_SECONDS = 3
-_MIB = 1 << 20
 
 
 async def memory_kept(world: World) -> list[Figure]:
@@ -48,10 +48,9 @@ async def memory_kept(world: World) -> list[Figure]:
 async def calls(world: World) -> list[Figure]:
     """What AWS is asked for by containers of an image that is known, one after the other."""
     count = world.scale.exits
-    memory_bytes = 2048 * _MIB  # a size that no other figure uses
-    first = await _calls_of(world, 1, Memory=memory_bytes)
-    second = await _calls_of(world, 1, Memory=memory_bytes)
-    many = await _calls_of(world, count)
+    other = await world.pulled("bench-calls")
+    first, second = await _calls_of(world, 1, other), await _calls_of(world, 1, other)
+    many = await _calls_of(world, count, world.image)
     told = ", ".join(f"{name} {number / count:.3g}" for name, number in sorted(many.items()))
     mutations = sum(number for name, number in many.items() if name != "ecs:DescribeTasks")
     return [
@@ -60,7 +59,7 @@ async def calls(world: World) -> list[Figure]:
             unit="calls",
             samples=(float(second["ecs:RegisterTaskDefinition"]),),
             target="0",
-            note=f"for the first of its size: {first['ecs:RegisterTaskDefinition']}",
+            note=f"for the first of an image: {first['ecs:RegisterTaskDefinition']}",
         ),
         Figure(
             name="AWS calls in a life but DescribeTasks",
@@ -72,11 +71,11 @@ async def calls(world: World) -> list[Figure]:
     ]
 
 
-async def _calls_of(world: World, count: int, **host: object) -> Counter[str]:
+async def _calls_of(world: World, count: int, image: str) -> Counter[str]:
     await world.settled()
     world.cloud.reset_counts()
     for _ in range(count):
-        container = await world.ours.create("true", HostConfig=host)
+        container = await world.ours.create("true", Image=image)
         await world.ours.start(container)
         await world.ours.wait(container)
         await world.ours.remove(container)
@@ -129,7 +128,7 @@ async def crowd(world: World) -> list[Figure]:
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 for container in containers:
-                    nursery.start_soon(ours.remove, container)
+                    nursery.start_soon(partial(ours.remove, container, force=True))
     describes = counts.pop("ecs:DescribeTasks", 0)
     return [
         Figure(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.e2e.world import demultiplexed
+from tests.bench.frames import Frames
 
 _BOTH = {"stdout": 1, "stderr": 1}
 
@@ -34,7 +34,7 @@ class Engine:
         return cls(_client(socket, "/v1.40"), image, is_docker=True)
 
     async def create(self, *command: str, **config: Any) -> str:
-        """A container; its id."""
+        """A container of the bench's image, unless `Image` says otherwise; its id."""
         path = "/containers/create" if self.is_docker else "/containers"
         body = {"Image": self.image, "Cmd": command, **config}
         if self.is_docker:
@@ -55,14 +55,17 @@ class Engine:
         answer: dict[str, Any] = (await self._call("GET", f"/containers/{container}{suffix}")).json()
         return answer
 
-    async def remove(self, container: str) -> None:
-        """Remove it, running or not."""
-        await self._call("DELETE", f"/containers/{container}", params={"force": 1})
+    async def remove(self, container: str, *, force: bool = False) -> None:
+        """Remove it; with force even if it runs."""
+        await self._call("DELETE", f"/containers/{container}", params={"force": 1} if force else {})
 
     async def output(self, container: str) -> bytes:
         """What it has written so far, on both streams."""
-        answer = await self._call("GET", f"/containers/{container}/logs", params=_BOTH)
-        return demultiplexed(answer.content)[0]
+        return Frames().feed(await self.framed_output(container))
+
+    async def framed_output(self, container: str) -> bytes:
+        """The same in Docker's frames."""
+        return (await self._call("GET", f"/containers/{container}/logs", params=_BOTH)).content
 
     @asynccontextmanager
     async def follow(self, container: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 
 from tests.bench.engine import Engine
 from tests.bench.figure import Figure
+from tests.bench.frames import Frames
 
-_HEADER = 8
 _LINE = 50
 """Bytes of each line that the program writes, its newline among them."""
 
@@ -19,10 +18,10 @@ async def lateness(engine: Engine, lines: int) -> list[Figure]:
     await engine.start(container)
     samples = []
     async with engine.follow(container) as chunks:
-        rest = b""
-        async for payload in _payloads(chunks):
+        frames, rest = Frames(), b""
+        async for chunk in chunks:
             now_ns = time.time_ns()
-            *whole, rest = (rest + payload).split(b"\n")
+            *whole, rest = (rest + frames.feed(chunk)).split(b"\n")
             samples += [(now_ns - int(line)) / 1e6 for line in whole]
     await engine.remove(container)
     note = "" if len(samples) == lines else f"{len(samples)} OF {lines} LINES"
@@ -36,17 +35,18 @@ async def throughput(engine: Engine, lines: int, runs: int) -> list[Figure]:
     for _ in range(runs):
         container = await engine.create("lines", str(lines))
         await engine.start(container)
-        got, came_ns = [], 0
-        async with engine.follow(container) as chunks:
-            async for payload in _payloads(chunks):
-                got.append(payload)
+        chunks, came_ns = [], 0
+        async with engine.follow(container) as coming:
+            async for chunk in coming:
+                chunks.append(chunk)
                 came_ns = time.time_ns()
-        followed.append(lines / (came_ns - _began_ns(got)) * 1e9)
-        notes.add(f"followed {wholeness(b''.join(got), lines)}")
+        output = Frames().feed(b"".join(chunks))
+        followed.append(lines / (came_ns - int(output.partition(b"\n")[0])) * 1e9)
+        notes.add(f"followed {wholeness(output, lines)}")
         began = time.perf_counter()
-        output = await engine.output(container)
+        framed = await engine.framed_output(container)
         read.append(lines / (time.perf_counter() - began))
-        notes.add(f"read {wholeness(output, lines)}")
+        notes.add(f"read {wholeness(Frames().feed(framed), lines)}")
         await engine.remove(container)
     target = f"{lines:,} lines of {_LINE} bytes, to one follower"
     return [
@@ -59,27 +59,6 @@ async def throughput(engine: Engine, lines: int, runs: int) -> list[Figure]:
         ),
         Figure(name="  the same after the exit", unit="lines/s", samples=tuple(read)),
     ]
-
-
-async def _payloads(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The frames' contents, each as soon as it is whole."""
-    rest = b""
-    async for chunk in chunks:
-        rest += chunk
-        position, parts = 0, []
-        while len(rest) >= position + _HEADER:
-            after = position + _HEADER + int.from_bytes(rest[position + 4 : position + 8])
-            if after > len(rest):
-                break
-            parts.append(rest[position + _HEADER : after])
-            position = after
-        rest = rest[position:]
-        if parts:
-            yield b"".join(parts)
-
-
-def _began_ns(got: list[bytes]) -> int:
-    return int(got[0].partition(b"\n")[0])
 
 
 def wholeness(output: bytes, lines: int) -> str:

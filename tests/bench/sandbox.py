@@ -84,6 +84,7 @@ class _Ecs:
             "cluster": info.cluster,
             "taskDefinition": definition["taskDefinition"]["taskDefinitionArn"],
             "launchType": "FARGATE",
+            "startedBy": "bench",
             "networkConfiguration": {"awsvpcConfiguration": vpc},
         }
 
@@ -121,6 +122,6 @@ class _Ecs:
         self._client.stop_task(cluster=self._request["cluster"], task=arn)
 
     def _with_time(self, arns: list[str], moment: str) -> list[float] | None:
-        mine = [task for task in self._cloud.tasks() if task["taskArn"] in arns]
+        mine = [task for task in self._cloud.tasks("bench") if task["taskArn"] in arns]
         times = [float(task[moment]) for task in mine if moment in task]
         return times if len(times) == len(arns) else None

@@ -55,12 +55,17 @@ class World:
     scale: Scale
     cloud: Cloud
     daemon: Daemon
+    program: bytes
     image: str
     idle: Memory
     """The daemon's, before it was asked for anything."""
     ours: Engine
     local: Engine | None
     """Docker's, if there is one."""
+
+    async def pulled(self, repository: str) -> str:
+        """Another image with the same program."""
+        return await _pulled(self.cloud, self.daemon, self.program, repository)
 
     async def settled(self) -> None:
         """Return when no task of the daemon is left."""
@@ -98,22 +103,36 @@ async def world(
     """The clients on it, the image pushed and pulled."""
     await trio.sleep(_IDLE_SECONDS)
     idle = memory(daemon.pid)
-    reference = f"{cloud.info.registry}/bench:latest"
-    async with RegistryClient({}, (), _no_login) as client:
-        await push(client, reference, image({"program": program}, {"Entrypoint": ["/program"]}))
-    api = Api(daemon.socket)
-    await api.pull(reference.removesuffix(":latest"))
-    await api.http.aclose()
+    reference = await _pulled(cloud, daemon, program, "bench")
     ours = Engine.ours(daemon.socket, reference)
     local = Engine.docker(docker_socket, dockerd.IMAGE) if docker_socket else None
     try:
         yield World(
-            scale=scale, cloud=cloud, daemon=daemon, image=reference, idle=idle, ours=ours, local=local
+            scale=scale,
+            cloud=cloud,
+            daemon=daemon,
+            program=program,
+            image=reference,
+            idle=idle,
+            ours=ours,
+            local=local,
         )
     finally:
         for engine in (ours, local):
             if engine is not None:
                 await engine.http.aclose()
+
+
+async def _pulled(cloud: Cloud, daemon: Daemon, program: bytes, repository: str) -> str:
+    """An image of the program in the sandbox's registry, known to the daemon; each repository has its own."""
+    repository = f"{cloud.info.registry}/{repository}"
+    built = image({"program": program}, {"Entrypoint": ["/program"], "Labels": {"repository": repository}})
+    async with RegistryClient({}, (), _no_login) as client:
+        await push(client, f"{repository}:latest", built)
+    api = Api(daemon.socket)
+    await api.pull(repository)
+    await api.http.aclose()
+    return f"{repository}:latest"
 
 
 async def _no_login(_registry: str) -> None:
