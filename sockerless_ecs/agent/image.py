@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import tarfile
@@ -19,7 +18,7 @@ from sockerless_ecs.errors import Misconfigured
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 PROGRAM = "/sockerless-agent"
 _ARCHITECTURES = ("amd64", "arm64")
 _BINARIES = Path(__file__).parent / "bin"
@@ -63,7 +62,7 @@ def agent_image(binaries: Path = _BINARIES, tag: str = __version__) -> AgentImag
     entries = []
     for architecture in _ARCHITECTURES:
         tar = _tar(_read(binaries / f"sockerless-agent-linux-{architecture}"))
-        layer = _add(blobs, gzip.compress(tar, compresslevel=6, mtime=0), LAYER_TYPE)
+        layer = _add(blobs, tar, LAYER_TYPE)  # as it is: compressors differ, and with them digests
         config = _add(blobs, _json(_config(architecture, _digest(tar))), CONFIG_TYPE)
         manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config, "layers": [layer]}
         platform = {"architecture": architecture, "os": "linux"}

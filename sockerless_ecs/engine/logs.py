@@ -29,6 +29,8 @@ class _Position:
 
     done: int
     """Everything up to this line is behind it."""
+    forgotten: bool = False
+    """Its agent has had so many runs since that it does not keep this one's output any more."""
     catching_up: bool = False
     """It fell off the ring and has to read from the source until it is level again."""
 
@@ -129,7 +131,10 @@ class Logs:
             except Lagged:
                 at.catching_up = True
                 continue
-            except (AgentLost, AgentUnreachable, NotFound):
+            except NotFound:
+                at.forgotten = True
+                continue
+            except (AgentLost, AgentUnreachable):
                 await trio.sleep(_AGAIN_SECONDS)  # it comes back, or the run turns out to have ended
                 continue
             at.done = max(at.done, source.last)
@@ -139,7 +144,8 @@ class Logs:
 
     def _source(self, live: Live, run: Run, at: _Position, *, follow: bool) -> _Source:
         """The ended run's tail, its agent, or the archive: whichever has the next line soonest."""
-        kept, agent = self._tails.get(run.id), self._agent(live, run)
+        kept = self._tails.get(run.id)
+        agent = None if at.forgotten else self._agent(live, run)
         active = live.record.run_id == run.id and live.record.state.alive
         if kept is not None and kept.whole:
             if kept.oldest <= at.done + 1:

@@ -115,3 +115,14 @@ async def test_timestamps_and_streams_are_chosen(api: Api) -> None:
     answer = await api.http.get(f"/containers/{container}/logs")
     assert answer.status_code == 400
     await api.remove(container)
+
+
+async def test_logs_reach_back_past_what_the_agent_keeps(api: Api) -> None:
+    """Six runs in one task: the agent keeps the newest four, CloudWatch Logs has the others."""
+    container = await api.run("sh", "-c", "echo run >> /tmp/n; wc -l < /tmp/n")
+    for _ in range(5):
+        await api.wait(container)
+        await api.start(container)
+    await api.wait(container)
+    assert (await api.logs(container))[0] == b"1\n2\n3\n4\n5\n6\n"
+    await api.remove(container)
