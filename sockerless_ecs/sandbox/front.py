@@ -17,6 +17,7 @@ from sockerless_ecs.sandbox.ecs.table import Table
 from sockerless_ecs.sandbox.faults import Applied, Faults
 from sockerless_ecs.sandbox.mocked import Mocked
 from sockerless_ecs.sandbox.network import Network
+from sockerless_ecs.sandbox.options import REGION
 from sockerless_ecs.sandbox.rates import LAUNCH, Rates
 from sockerless_ecs.sandbox.wire.answers import Answer, failure, success
 from sockerless_ecs.sandbox.wire.call import AwsError, Call, LostAnswer
@@ -153,6 +154,9 @@ class Front:
             )
 
     def _effect(self, call: Call, request: Request, applied: Applied) -> Answer:
+        if call.region != REGION:
+            message = f"The sandbox is in {REGION} and has no {call.region}."
+            raise AwsError("UnsupportedOperation", message, status=_NOT_BUILT)
         ours = self._operations.get(call.service)
         if ours is None:
             return self._moto(call, request)

@@ -8,10 +8,10 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
+from sockerless_ecs.sandbox.options import REGION
 from sockerless_ecs.sandbox.wire.call import AwsError, Call
 from sockerless_ecs.sandbox.wire.models import Models
 
-DEFAULT_REGION = "us-east-1"
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
 
 
@@ -31,7 +31,7 @@ def read_call(
         AwsError: The service has no such operation, or the body cannot be read.
     """
     scope = _SCOPE.search(headers.get("authorization", ""))
-    region = scope[1] if scope else DEFAULT_REGION
+    region = scope[1] if scope else REGION
     if target := headers.get("x-amz-target"):
         named = models.of_target(target)
         if named is None:

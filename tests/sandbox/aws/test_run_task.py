@@ -171,6 +171,16 @@ def test_clusters_are_described_or_missing(aws: Account) -> None:
     assert answer["failures"][0]["reason"] == "MISSING"
 
 
+def test_another_region_is_not_there(aws: Account) -> None:
+    headers = {
+        "X-Amz-Target": "AmazonEC2ContainerServiceV20141113.ListClusters",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/eu-west-1/ecs/aws4_request, Signature=y",
+    }
+    answer = aws.http.post("/", json={}, headers=headers)
+    assert answer.status_code == 501
+    assert "eu-west-1" in answer.json()["message"]
+
+
 def test_operation_that_is_not_built_says_so(aws: Account) -> None:
     answer = aws.raw("ecs", "ListServices", {})
     assert answer.status_code == 501
