@@ -86,6 +86,7 @@ def foundations(*, with_dockerd: bool) -> Iterator[tuple[Cloud, Daemon, bytes, P
         cloud = stack.enter_context(running_cloud(options))
         daemon = Daemon(cloud, folder)
         daemon.start()
+        assert daemon.socket.exists(), daemon.log.read_text()[-4000:]
         stack.callback(daemon.stop)
         socket, missing = None, ""
         if with_dockerd:
