@@ -48,13 +48,25 @@ def require_mode(name: str) -> None:
         pytest.skip(f"needs {name} mode; this machine has {sandbox_mode().value}")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sandbox-mode",
+        choices=[mode.value for mode in Mode],
+        help="run the session's sandbox in this mode rather than in the best that this machine has",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOT_RUN] = []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    forced = item.config.getoption("--sandbox-mode")
     for mark in item.iter_markers("mode"):
-        require_mode(mark.args[0])
+        if forced is None:
+            require_mode(mark.args[0])
+        elif list(Mode).index(Mode(forced)) > list(Mode).index(Mode(mark.args[0])):
+            pytest.skip(f"needs {mark.args[0]} mode; --sandbox-mode is {forced}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,9 +14,14 @@ from tests.e2e.world import Cloud, Daemon, running_cloud
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[Cloud]:
+def cloud(pytestconfig: pytest.Config) -> Iterator[Cloud]:
     """An embedded AWS that provisions as fast as it can."""
-    options = SandboxOptions(provision_seconds=0, stop_seconds=0, log_delay_seconds=0.2)
+    options = SandboxOptions(
+        provision_seconds=0,
+        stop_seconds=0,
+        log_delay_seconds=0.2,
+        mode=pytestconfig.getoption("--sandbox-mode"),
+    )
     with running_cloud(options) as running:
         yield running
 
