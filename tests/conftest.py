@@ -118,8 +118,8 @@ def _is_ours(host: str) -> bool:
     if host in ("", socket.gethostname()) or host.rsplit(".", maxsplit=1)[-1] == "localhost":
         return True
     try:
-        address = ip_address(host)
-    except ValueError:
+        address = ip_address(host if ":" in host else socket.inet_ntoa(socket.inet_aton(host)))
+    except (OSError, ValueError):
         return False
     return (
         address.is_loopback

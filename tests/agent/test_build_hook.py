@@ -84,6 +84,7 @@ def test_toolchain_of_the_python_package_is_found(
     go.chmod(0o755)
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr("sys.path", [str(tmp_path / "site")])
+    monkeypatch.setattr(hook, "_site_folders", list)
     assert hook.find_go() == go
 
 

@@ -92,6 +92,7 @@ async def _has_output(api: Api, container: str, wanted: bytes) -> bool:
     return (await api.logs(container))[0] == wanted
 
 
+@pytest.mark.mode("rootless")
 async def test_restart_keeps_the_file_system(api: Api) -> None:
     """A restart within the linger time is the same task: what was written is still there."""
     container = await api.run("sh", "-c", "echo run >> /tmp/runs; wc -l < /tmp/runs; sleep 100")
@@ -137,6 +138,7 @@ async def test_name_in_use_is_told_with_its_owner(api: Api) -> None:
     await api.remove(second)
 
 
+@pytest.mark.mode("rootless")
 async def test_wait_registered_before_the_start_sees_the_next_exit(api: Api) -> None:
     """An old exit does not satisfy a new wait."""
     container = await api.run("sh", "-c", "test -e /tmp/x && exit 4; touch /tmp/x; exit 3")
@@ -196,7 +198,7 @@ async def test_rename_moves_the_name(api: Api) -> None:
 
 async def test_events_tell_a_life_in_docker_s_order(api: Api) -> None:
     since = int(time.time()) - 1
-    container = await api.run("sh", "-c", "exit 2", name="told")
+    container = await api.run("sh", "-c", "exit 2", name="eventful")
     await api.wait(container)
     await api.remove(container)
     filters = json.dumps({"container": [container]})
@@ -206,7 +208,7 @@ async def test_events_tell_a_life_in_docker_s_order(api: Api) -> None:
     events = [json.loads(line) for line in answer.text.splitlines()]
     assert [event["Action"] for event in events] == ["create", "start", "die", "destroy"]
     assert events[2]["Actor"]["Attributes"]["exitCode"] == "2"
-    assert events[0]["Actor"]["Attributes"]["name"] == "told"
+    assert events[0]["Actor"]["Attributes"]["name"] == "eventful"
 
 
 @pytest.mark.mode("full")

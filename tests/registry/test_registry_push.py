@@ -180,7 +180,7 @@ async def test_login_is_not_sent_to_an_upload_elsewhere(
             return Said(401, headers={"WWW-Authenticate": "Basic"})
         if asked.method == "HEAD":
             return Said(404)
-        return Said(202, headers={"Location": registry.url.replace("127.0.0.1", "localhost") + "/store?x=y"})
+        return Said(202, headers={"Location": registry.url.replace("127.0.0.1", "127.1") + "/store?x=y"})
 
     registry.answer = answer
     target = client.repository(parse("me/x"), Login(username="me", password="hush"))
