@@ -146,7 +146,8 @@ class Rooms:
         """Begin what runs for as long as the daemon does; none of it keeps the sockets waiting for AWS."""
         await services.start(self.watcher.run)
         await services.start(self.janitor.run)
-        services.start_soon(self.reconciler.run)
+        self.reconciler.begin()
+        services.start_soon(self.reconciler.settle)
         services.start_soon(self.publisher.warm)
         services.start_soon(self._check)
 

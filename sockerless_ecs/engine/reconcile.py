@@ -38,26 +38,34 @@ class Reconciler:
         self._supervisor = supervisor
         self._remover = remover
         self._janitor = janitor
+        self._doubtful: list[Live] = []
+        self._leftovers: list[Live] = []
 
-    async def run(self) -> None:
-        """Take up what needs nothing from AWS at once; then the starts whose RunTask is in doubt."""
-        doubtful = []
+    def begin(self) -> None:
+        """Take up what needs nothing from AWS, at once: nobody sees a container that no one looks after."""
         for live in self._ledger:
             record = live.record
+            placed = record.task is not None and record.task.arn is not None
             match record.state:
-                case State.STARTING if record.task is not None and record.task.arn is None:
-                    doubtful.append(live)
+                case State.STARTING if record.task is not None and not placed:
+                    self._launcher.expect(live)
+                    self._doubtful.append(live)
                 case State.STARTING:
                     self._launcher.resume(live)
                 case State.RUNNING | State.PAUSED:
                     self._supervisor.follow(live)
-                case State.EXITED | State.DEAD if record.task is not None and record.task.arn is not None:
+                case State.EXITED | State.DEAD if placed:
                     self._supervisor.follow(live)
                 case State.EXITED | State.DEAD if record.host.auto_remove:
-                    await self._remover.remove(live)
-        _LOG.info("reconciled", containers=len(list(self._ledger)), in_doubt=len(doubtful))
-        if doubtful:
-            await self._settle(doubtful)
+                    self._leftovers.append(live)
+
+    async def settle(self) -> None:
+        """Then what takes time: removals that were promised, and the starts whose RunTask is in doubt."""
+        for live in self._leftovers:
+            await self._remover.remove(live)
+        if self._doubtful:
+            await self._settle(self._doubtful)
+        _LOG.info("reconciled", in_doubt=len(self._doubtful), removed=len(self._leftovers))
 
     async def _settle(self, doubtful: list[Live]) -> None:
         """Match tasks that exist to requests that were persisted; repeat only what is young and unmatched."""

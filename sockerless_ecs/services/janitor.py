@@ -11,6 +11,7 @@ import trio
 from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import NotFound, SockerlessError
 from sockerless_ecs.model.cleanup import CleanupJob, CleanupKind
+from sockerless_ecs.model.container import Task
 from sockerless_ecs.model.task import TaskSnapshot
 from sockerless_ecs.services.ledger import Ledger, now_ns
 from sockerless_ecs.services.watcher import BATCH
@@ -27,6 +28,16 @@ def new_job(kind: CleanupKind, target: str, reason: str) -> CleanupJob:
     return CleanupJob(
         id=secrets.token_hex(16), kind=kind, target=target, created_ns=now_ns(), reason=reason[:255]
     )
+
+
+def clean_up_job(task: Task | None, reason: str) -> CleanupJob | None:
+    """What has to be done about a task that is given up; None when there is none."""
+    if task is None:
+        return None
+    if task.arn is not None:
+        return new_job(CleanupKind.STOP_TASK, task.arn, reason)
+    # RunTask was asked, its answer is not known: it may have made a task all the same.
+    return new_job(CleanupKind.FIND_TASK, task.request.client_token, reason)
 
 
 class Janitor:
@@ -74,7 +85,7 @@ class Janitor:
                 await trio.sleep(pause)
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
                 continue
-            await self._ledger.save(Delete(CleanupJob, job.id))
+            await self._ledger.insist(Delete(CleanupJob, job.id))
             self._ledger.jobs.pop(job.id, None)
             return
 

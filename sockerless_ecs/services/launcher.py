@@ -12,15 +12,15 @@ from sockerless_ecs.agent import (
     AgentLost,
     AgentUnreachable,
     StartRefused,
+    WrongAgent,
 )
 from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unavailable
-from sockerless_ecs.model.cleanup import CleanupJob, CleanupKind
 from sockerless_ecs.model.container import Container, Run, RunId, Task, TaskArn, new_run_id
 from sockerless_ecs.model.lifecycle import Event, State
 from sockerless_ecs.model.taskdef import log_stream
 from sockerless_ecs.services.definitions import Definitions
-from sockerless_ecs.services.janitor import Janitor, new_job
+from sockerless_ecs.services.janitor import Janitor, clean_up_job
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
 from sockerless_ecs.services.meeting import Meeting
 from sockerless_ecs.services.requests import Place, names, new_task, start_request
@@ -91,6 +91,10 @@ class Launcher:
             return launch
         if self.draining:
             raise Unavailable("the daemon is shutting down and starts nothing new")
+        if self._ledger.get(live.id) is not live:
+            raise NotFound(f"No such container: {live.id}")
+        if live.leaving:
+            raise Conflict("container is marked for removal and cannot be started")
         ran_before = live.record.state in (State.EXITED, State.DEAD)
         task, lingers = live.record.task, live.agent is not None
         live.become(
@@ -106,6 +110,10 @@ class Launcher:
         """Take up a start that a daemon before us left half-way."""
         return self._launch(live, ran_before=bool(live.record.started_ns))
 
+    def expect(self, live: Live) -> None:
+        """A start that `resume` will take up soon: who asks for it meanwhile joins it."""
+        self._in_flight[live.id] = Launch(ran_before=bool(live.record.started_ns))
+
     def in_flight(self, live: Live) -> Launch | None:
         """The start under way, if there is one."""
         return self._in_flight.get(live.id)
@@ -117,7 +125,7 @@ class Launcher:
             await launch.settled.wait()
 
     def _launch(self, live: Live, *, ran_before: bool, left: Task | None = None) -> Launch:
-        launch = self._in_flight[live.id] = Launch(ran_before=ran_before, left=left)
+        launch = self._in_flight.setdefault(live.id, Launch(ran_before=ran_before, left=left))
         self._jobs.start_soon(self._run, live, launch, name=f"launch {live.id[:12]}")
         return launch
 
@@ -139,7 +147,9 @@ class Launcher:
             error = SockerlessError(f"the start failed inside the daemon: {failure!r}")
         finally:
             del self._in_flight[live.id]
-            if live.record.state is State.STARTING and error is None:  # cancelled by the drain
+            if error is None and live.record.state is not State.STARTING:
+                launch.settle()
+            elif error is None:  # cancelled by the drain
                 launch.settle(
                     Unavailable("the daemon is shutting down; the next one goes on with this start")
                 )
@@ -156,7 +166,7 @@ class Launcher:
         if live.agent is not None:
             try:
                 return await self._start_again(live, live.agent)
-            except (AgentLost, AgentUnreachable, Conflict) as error:
+            except (AgentLost, AgentUnreachable, WrongAgent, Conflict) as error:
                 _LOG.info("lingering_task_gone", container_id=live.id, reason=str(error))
                 left = live.record.task
                 live.become(task=None)
@@ -171,9 +181,11 @@ class Launcher:
             self._supervisor.follow(live)
             try:
                 return await self._start(live, agent)
-            except (AgentLost, AgentUnreachable):
+            except (AgentLost, AgentUnreachable, WrongAgent):
+                if live.record.state is not State.STARTING or live.record.task is None:
+                    return None  # its exit was told already: it did start
                 # Whether it heard us is not known; it is asked again with the same run id.
-                live.agent = None
+                task, live.agent = live.record.task, None
                 await agent.aclose()
 
     async def _start_again(self, live: Live, agent: AgentClient) -> None:
@@ -187,10 +199,12 @@ class Launcher:
     async def _give_back(self, live: Live, left: Task | None) -> None:
         """The task of the last run cannot serve this one: its end is the janitor's."""
         agent, live.agent = live.agent, None
-        job = _clean_up(left, "a new start needs a new task")
+        job = clean_up_job(left, "a new start needs a new task")
         if job:
-            await self._ledger.save(Put(job))
-            self._janitor.add(job)
+            try:
+                await self._ledger.save(Put(job))
+            finally:
+                self._janitor.add(job)  # nobody else knows of that task any more
         if agent is not None:
             await agent.aclose()
 
@@ -249,7 +263,9 @@ class Launcher:
             ) from refusal
         # The exit may have been told already: the supervisor then has marked it started.
         if changed := self._supervisor.mark_started(live, record.run_id, started.time_ns or now_ns()):
-            await self._ledger.save(*changed)
+            await self._ledger.insist(*changed)
+        if live.record.task is not None:
+            self._supervisor.follow(live)  # its stream may have been cut while this start was under way
 
     async def _failed(self, live: Live, error: SockerlessError, *, ran_before: bool) -> None:
         """Back to where it was, with the reason; nothing stays behind in AWS."""
@@ -264,19 +280,10 @@ class Launcher:
             error=error.message,
             exit_code=code,
         )
-        job = _clean_up(task, f"start failed: {error.message}")
+        job = clean_up_job(task, f"start failed: {error.message}")
         await self._ledger.insist(Put(record), *([Put(job)] if job else []))
         if job:
             self._janitor.add(job)
         if agent is not None:
             await agent.aclose()
         self._supervisor.start_failed(live, error.message)
-
-
-def _clean_up(task: Task | None, reason: str) -> CleanupJob | None:
-    if task is None:
-        return None
-    if task.arn is not None:
-        return new_job(CleanupKind.STOP_TASK, task.arn, reason)
-    # RunTask was asked, its answer is not known: it may have made a task all the same.
-    return new_job(CleanupKind.FIND_TASK, task.request.client_token, reason)

@@ -50,6 +50,8 @@ class Live:
         self.agent: AgentClient | None = None
         self.exit_pending = False
         """It has ended, and that is not yet safe in the store: nobody is told so far."""
+        self.leaving = False
+        """It is being removed: it starts no more, and nothing about it is stored again."""
 
     @property
     def id(self) -> ContainerId:
@@ -95,8 +97,11 @@ class Ledger:
         self.definitions: dict[str, str] = {known.hash: known.arn for known in snapshot.definitions.values()}
 
     async def save(self, *changes: Put | Delete) -> None:
-        """Make these changes durable, all or none. A cancellation does not undo what was begun."""
-        await self._store.commit(*changes)
+        """Make these changes durable, all or none. A cancellation does not undo what was begun.
+
+        What was removed stays removed: whoever still held its record cannot bring it back.
+        """
+        await self._store.commit(*(change for change in changes if not self._is_removed(change)))
 
     async def insist(self, *changes: Put | Delete) -> None:
         """Make durable what has already happened and cannot be undone; tries until the store takes it."""
@@ -106,6 +111,28 @@ class Ledger:
             except StoreUnusable as error:
                 _LOG.error("store_refuses", error=str(error), again_in_seconds=_AGAIN_SECONDS)
                 await trio.sleep(_AGAIN_SECONDS)
+                changes = tuple(self._newest(change) for change in changes)
+
+    def _is_removed(self, change: Put | Delete) -> bool:
+        match change:
+            case Put(Container() as record):
+                live = self._live.get(record.id)
+                if live is None:  # a container that is being created has its name, if nothing else
+                    return self._names.get(record.name) != record.id
+                return live.leaving
+            case Put(Run() as run):
+                live = self._live.get(run.container_id)
+                return live is None or live.leaving
+        return False
+
+    def _newest(self, change: Put | Delete) -> Put | Delete:
+        """The record as it is now: a late try must not undo what others stored meanwhile."""
+        match change:
+            case Put(Container(id=container_id)) if live := self._live.get(container_id):
+                return Put(live.record)
+            case Put(Run(id=run_id)) if run := self.runs.get(run_id):
+                return Put(run)
+        return change
 
     def __iter__(self) -> Iterator[Live]:
         """Every container, in no order; safe against changes while iterating."""

@@ -12,7 +12,7 @@ from sockerless_ecs.errors import NotFound, Unavailable
 from sockerless_ecs.model.container import Task
 from sockerless_ecs.model.task import TaskSnapshot
 from sockerless_ecs.services.ledger import Live
-from sockerless_ecs.services.reach import reach
+from sockerless_ecs.services.reach import reach_unless
 from sockerless_ecs.services.requests import Place
 from sockerless_ecs.services.watcher import TaskWatcher
 
@@ -34,23 +34,15 @@ class Meeting:
                 raise _stopped_early(snapshot)
             task = replace(task, agent_address=snapshot.address)
             live.become(task=task)
-        met: list[AgentClient] = []
-        given_up: list[Unavailable] = []
-        async with trio.open_nursery() as race:
+        reasons: list[Unavailable] = []
 
-            async def try_agent() -> None:
-                met.append(await reach(lambda: self._connect(task)))
-                race.cancel_scope.cancel()
+        async def given_up() -> None:
+            reasons.append(await self._reason_to_give_up(task))
 
-            async def give_up() -> None:
-                given_up.append(await self._reason_to_give_up(task))
-                race.cancel_scope.cancel()
-
-            race.start_soon(try_agent)
-            race.start_soon(give_up)
-        if met:
-            return met[0]
-        raise given_up[0]
+        agent = await reach_unless(lambda: self._connect(task), given_up)
+        if agent is None:
+            raise reasons[0]
+        return agent
 
     async def _reason_to_give_up(self, task: Task) -> Unavailable:
         """Returns when ECS says that the task ended, or that it runs while its agent stays silent."""

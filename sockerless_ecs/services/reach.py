@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -14,9 +15,38 @@ _REFUSED_SECONDS, _SILENT_SECONDS = 0.005, 0.25
 _AT_ONCE = 12
 
 
-async def reach(make: Callable[[], AgentClient]) -> AgentClient:
-    """The first client whose connect succeeded. Tries until cancelled; a cancellation leaves nothing open."""
+async def reach_unless(
+    make: Callable[[], AgentClient], given_up: Callable[[], Awaitable[None]]
+) -> AgentClient | None:
+    """The first client whose connect succeeded, None when `given_up` returned before there was one.
+
+    A cancellation leaves nothing open.
+    """
     winner: list[AgentClient] = []
+    async with _kept_only_if_returned(winner), trio.open_nursery() as race:
+
+        async def give_up() -> None:
+            await given_up()
+            race.cancel_scope.cancel()
+
+        race.start_soon(give_up)
+        await _reach(make, winner)
+        race.cancel_scope.cancel()
+    return winner[0] if winner else None
+
+
+@asynccontextmanager
+async def _kept_only_if_returned(winner: list[AgentClient]) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            for client in winner:
+                await client.aclose()
+        raise
+
+
+async def _reach(make: Callable[[], AgentClient], winner: list[AgentClient]) -> None:
     limit = trio.CapacityLimiter(_AT_ONCE)
     async with trio.open_nursery() as attempts:
 
@@ -49,4 +79,3 @@ async def reach(make: Callable[[], AgentClient]) -> AgentClient:
                     await over.wait()
 
         attempts.start_soon(keep_trying)
-    return winner[0]

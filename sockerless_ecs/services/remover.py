@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
 import trio
 
-from sockerless_ecs.model.cleanup import CleanupKind
-from sockerless_ecs.model.container import Container, ContainerId, Run
+from sockerless_ecs.errors import StoreUnusable
+from sockerless_ecs.model.container import Container, Run
 from sockerless_ecs.services.events import EventBus
-from sockerless_ecs.services.janitor import Janitor, new_job
+from sockerless_ecs.services.janitor import Janitor, clean_up_job
 from sockerless_ecs.services.ledger import Ledger, Live
 from sockerless_ecs.services.tails import Tails
 from sockerless_ecs.store.contract import Delete, Put
+
+_LOG = structlog.get_logger(__name__)
+_AGAIN_SECONDS = 1.0
 
 
 class Remover:
@@ -21,7 +25,6 @@ class Remover:
         self._janitor = janitor
         self._bus = bus
         self._tails = tails
-        self._going: set[ContainerId] = set()
 
     async def remove(self, live: Live) -> None:
         """Forget the container; what it leaves in AWS becomes a job in the same transaction.
@@ -29,19 +32,28 @@ class Remover:
         Harmless when it is gone or going already. Raises `StoreUnusable` with nothing changed. Cancelling
         does not stop it half-way.
         """
-        if self._ledger.get(live.id) is not live or live.id in self._going:
+        if self._ledger.get(live.id) is not live or live.leaving:
             return
-        self._going.add(live.id)
+        live.leaving = True
         try:
             with trio.CancelScope(shield=True):
                 await self._remove(live)
-        finally:
-            self._going.discard(live.id)
+        except BaseException:
+            live.leaving = False
+            raise
+
+    async def insist(self, live: Live) -> None:
+        """What `--rm` promised: removes the container as soon as the store takes it."""
+        while True:
+            try:
+                return await self.remove(live)
+            except StoreUnusable as error:
+                _LOG.error("store_refuses", error=str(error), again_in_seconds=_AGAIN_SECONDS)
+                await trio.sleep(_AGAIN_SECONDS)
 
     async def _remove(self, live: Live) -> None:
         record, runs = live.record, self._ledger.runs_of(live.id)
-        task = record.task
-        job = task and task.arn and new_job(CleanupKind.STOP_TASK, task.arn, f"removed {record.name}")
+        job = clean_up_job(record.task, f"removed {record.name}")
         await self._ledger.save(
             Delete(Container, record.id),
             *(Delete(Run, run.id) for run in runs),

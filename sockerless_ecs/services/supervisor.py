@@ -16,7 +16,7 @@ from sockerless_ecs.model.task import OOM_REASON, TaskSnapshot
 from sockerless_ecs.model.taskdef import MAIN_CONTAINER
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
-from sockerless_ecs.services.reach import reach
+from sockerless_ecs.services.reach import reach_unless
 from sockerless_ecs.services.remover import Remover
 from sockerless_ecs.services.tails import Tails
 from sockerless_ecs.services.watcher import TaskWatcher
@@ -78,7 +78,7 @@ class Supervisor:
         )
         live.announce_exit(ExitStatus(code=record.exit_code, error=message))
         if record.host.auto_remove:
-            self._nursery.start_soon(self._remover.remove, live, name=f"remove {live.id[:12]}")
+            self._nursery.start_soon(self._remover.insist, live, name=f"remove {live.id[:12]}")
 
     async def _guard(self, live: Live, arn: str) -> None:
         try:
@@ -100,23 +100,30 @@ class Supervisor:
                 if agent is None:
                     return
                 live.agent = agent
-            try:
-                async with agent.events(after=task.event_seq) as events:
-                    async for event in events:
-                        await self._take(live, arn, agent, event)
-                        if not self._concerns(live, arn):
-                            return
-            except (AgentLost, AgentUnreachable, WrongAgent):
-                _LOG.info("agent_connection_ended", container_id=live.id, task_arn=arn)
+            cut = await self._listen(live, arn, agent, task.event_seq)
             if live.record.state is State.STARTING:
                 return  # the launcher meets the agent again, and has it followed again
             if self._concerns(live, arn):
                 live.agent = None
                 with trio.CancelScope(shield=True):
                     await agent.aclose()
-                if not live.record.state.alive:
+                # An agent that was cut off may still have the end of the output, and keep the task for it.
+                if not cut and self._concerns(live, arn) and not live.record.state.alive:
                     await self._over(live)
                     return
+
+    async def _listen(self, live: Live, arn: str, agent: AgentClient, after: int) -> bool:
+        """Take the agent's events for as long as they concern us; whether the connection was cut."""
+        try:
+            async with agent.events(after=after) as events:
+                async for event in events:
+                    await self._take(live, arn, agent, event)
+                    if not self._concerns(live, arn):
+                        break
+        except (AgentLost, AgentUnreachable, WrongAgent):
+            _LOG.info("agent_connection_cut", container_id=live.id, task_arn=arn)
+            return True
+        return False
 
     def _concerns(self, live: Live, arn: str) -> bool:
         task = live.record.task
@@ -186,8 +193,10 @@ class Supervisor:
         if live.record.host.auto_remove and run_id == live.record.run_id:
             with trio.move_on_after(1):
                 await agent.ack(event.seq)
-                live.become(task=None)  # it ends by itself: the agent of such a container does not linger
-            await self._remover.remove(live)
+                if run_id == live.record.run_id:
+                    live.become(task=None)  # it ends by itself: such a container's agent does not linger
+            if run_id == live.record.run_id:
+                await self._remover.insist(live)
             return
         await self._ledger.insist(Put(live.record), Put(run))
         await agent.ack(event.seq)
@@ -196,32 +205,29 @@ class Supervisor:
         """The container has ended and so has its task: a new start is a new task."""
         if live.record.run_id is not None:
             live.announce_drained(live.record.run_id)
+        run_id = live.record.run_id
         await self._ledger.insist(Put(live.become(task=None)))
-        if live.record.host.auto_remove:
-            await self._remover.remove(live)
+        if live.record.host.auto_remove and live.record.run_id == run_id:
+            await self._remover.insist(live)
 
     async def _meet_again(self, live: Live, task: Task, arn: str) -> AgentClient | None:
         """Reach the agent again, or find that the task has stopped and settle what that means."""
-        met: list[AgentClient] = []
         stopped: list[TaskSnapshot | None] = []
-        async with trio.open_nursery() as race:
 
-            async def try_agent() -> None:
-                met.append(await reach(lambda: self._connect(task)))
-                race.cancel_scope.cancel()
+        async def ask_ecs() -> None:
+            try:
+                stopped.append(await self._watcher.wait_for(arn, lambda s: s.stopped))
+            except NotFound:
+                stopped.append(None)
 
-            async def ask_ecs() -> None:
-                try:
-                    stopped.append(await self._watcher.wait_for(arn, lambda s: s.stopped))
-                except NotFound:
-                    stopped.append(None)
-                race.cancel_scope.cancel()
-
-            if task.agent_address is not None:
-                race.start_soon(try_agent)
-            race.start_soon(ask_ecs)
-        if met:
-            return met[0]
+        if task.agent_address is None:
+            await ask_ecs()
+        elif agent := await reach_unless(lambda: self._connect(task), ask_ecs):
+            if self._concerns(live, arn):
+                return agent
+            with trio.CancelScope(shield=True):  # started anew or removed meanwhile
+                await agent.aclose()
+            return None
         if self._concerns(live, arn) and live.record.state.alive:
             await self._lost(live, stopped[0])
         elif self._concerns(live, arn) and live.record.state is not State.STARTING:
@@ -235,6 +241,7 @@ class Supervisor:
         oom = OOM_REASON in reason
         code = main.exit_code if main else None
         how = Event.LOST if code is None and not oom else Event.EXITED
+        run_id = live.record.run_id
         _LOG.warning("task_lost", container_id=live.id, code=code, reason=reason)
         await self._ended(
             live,
@@ -245,10 +252,10 @@ class Supervisor:
             task=None,
             error="" if code is not None else f"the task was lost: {reason or 'ECS no longer knows it'}",
         )
-        if live.record.run_id is not None:
-            live.announce_drained(live.record.run_id)
-        if live.record.host.auto_remove:
-            await self._remover.remove(live)
+        if run_id is not None:
+            live.announce_drained(run_id)
+        if live.record.host.auto_remove and live.record.run_id == run_id:
+            await self._remover.insist(live)
 
 
 def attributes(record: Container) -> Mapping[str, str]:

@@ -77,7 +77,8 @@ class TaskWatcher:
             )
             if not isinstance(found, TaskSnapshot):
                 raise NotFound(f"ECS does not know the task {arn} any more")
-            self._typical_seconds += 0.3 * (trio.current_time() - watched.since - self._typical_seconds)
+            if not found.stopped:  # how long a task lived says nothing about how long the next takes to come
+                self._typical_seconds += 0.3 * (trio.current_time() - watched.since - self._typical_seconds)
             return found
 
     @contextmanager

@@ -111,6 +111,7 @@ async def test_stop_task_that_fails_is_tried_until_done(api: Api, cloud: Cloud, 
     await eventually(lambda: _all_stopped(cloud, daemon))
 
 
+@pytest.mark.mode("rootless")
 async def test_silent_agent_says_what_to_check(new_daemon: Any, cloud: Cloud) -> None:
     """A security group that does not admit the agent's port: the message says so, and the task is stopped."""
     ec2 = boto3.client(

@@ -29,7 +29,7 @@ async def test_output_comes_back_on_its_own_streams(api: Api) -> None:
     ("cmd", "code", "words"),
     [
         (("no-such-command",), 127, "executable file not found in $PATH"),
-        (("/etc/hostname",), 126, "permission denied"),
+        (("/etc/passwd",), 126, "permission denied"),
     ],
 )
 async def test_command_that_cannot_start_says_why(

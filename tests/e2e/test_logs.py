@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
@@ -117,6 +118,7 @@ async def test_timestamps_and_streams_are_chosen(api: Api) -> None:
     await api.remove(container)
 
 
+@pytest.mark.mode("rootless")
 async def test_logs_reach_back_past_what_the_agent_keeps(api: Api) -> None:
     """Six runs in one task: the agent keeps the newest four, CloudWatch Logs has the others."""
     container = await api.run("sh", "-c", "echo run >> /tmp/n; wc -l < /tmp/n")
