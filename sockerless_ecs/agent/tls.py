@@ -9,7 +9,8 @@ import trio
 
 from sockerless_ecs.agent.protocol import AgentLost, AgentUnreachable
 
-_READ_BYTES = 256 * 1024
+_FIRST_READ_BYTES, _READ_BYTES = 4 * 1024, 256 * 1024
+"""Most connections are silent: the place that is read into grows when it was too small."""
 _KEEPALIVE = {
     trio.socket.TCP_KEEPIDLE: 15,
     trio.socket.TCP_KEEPINTVL: 5,
@@ -29,7 +30,7 @@ class TlsStream:
         self._sock = sock
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out)
-        self._scratch = bytearray(_READ_BYTES)
+        self._scratch = bytearray(_FIRST_READ_BYTES)
 
     @classmethod
     async def connect(cls, address: str, port: int, context: ssl.SSLContext) -> TlsStream:
@@ -72,6 +73,8 @@ class TlsStream:
                     if not got:
                         break
                     size += got
+                if size == len(view) < _READ_BYTES:
+                    self._scratch = bytearray(_READ_BYTES)
                 return bytes(view[:size])
             except ssl.SSLWantReadError:
                 if size:
