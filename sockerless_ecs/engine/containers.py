@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import trio
 from trio_util import AsyncValue
 
-from sockerless_ecs.agent import AgentLost, AgentUnreachable
+from sockerless_ecs.agent import AgentLost, AgentUnreachable, WrongAgent
 from sockerless_ecs.aws import Ecs
 from sockerless_ecs.engine.contract import Created, Filters, Waiting
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.unbuilt import not_built
-from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified, SockerlessError
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified, SockerlessError, Unavailable
 from sockerless_ecs.model import signals
 from sockerless_ecs.model.container import Container, CreateRequest, ExitStatus
 from sockerless_ecs.model.lifecycle import State
@@ -84,6 +84,9 @@ class EngineContainers:
     async def start(self, ref: str) -> None:
         """Returns once the process runs; NotModified if it does. Cancelling leaves the start going on."""
         live = self._ledger.find(ref)
+        await live.moment.wait_value(
+            lambda _: not live.exit_pending
+        )  # its last exit is told before this start
         if live.record.state.alive:
             raise NotModified(f"container {ref} is already running")
         await self._launcher.begin(live).outcome()
@@ -119,7 +122,7 @@ class EngineContainers:
             raise Conflict(f"Cannot kill container: {ref}: container {live.id} is not running")
         self._tell(live, "kill", signal=str(wanted.number))
         exits = live.moment.value.exits
-        await self._signal(live, wanted.name)
+        await self._signal(live, wanted.name, ends=wanted.name in ("SIGKILL", "SIGTERM"))
         if wanted.name == "SIGKILL":
             await self._gone(live, exits)
 
@@ -182,6 +185,8 @@ class EngineContainers:
         """Remove what is stopped; the ids that went."""
         pruned = []
         for live in self._listing.prunable(filters):
+            if live.record.state.alive or live.record.state is State.STARTING:
+                continue  # started since
             await self._remover.remove(live)
             pruned.append(live.id)
         return pruned
@@ -222,8 +227,8 @@ class EngineContainers:
             await self._stop_task(live)
             await _exit_after(live, exits)
 
-    async def _signal(self, live: Live, signal: str) -> None:
-        """Through the agent; where it cannot be reached ECS has to stop the task."""
+    async def _signal(self, live: Live, signal: str, *, ends: bool = True) -> None:
+        """Through the agent; where it cannot be reached ECS has to stop the task, if that is what is meant."""
         agent, run_id = live.agent, live.record.run_id
         assert run_id is not None
         if agent is not None:
@@ -233,8 +238,10 @@ class EngineContainers:
                     return
             except Conflict:
                 return  # it has just ended: its exit is on the way
-            except (AgentLost, AgentUnreachable):
+            except (AgentLost, AgentUnreachable, WrongAgent):
                 pass
+        if not ends:
+            raise Unavailable(f"the agent of container {live.id} does not answer now: {signal} was not sent")
         await self._stop_task(live)
 
     async def _stop_task(self, live: Live) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import trio
 
 from sockerless_ecs.engine import naming
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.merging import merged
-from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.errors import Conflict, InvalidParameter
 from sockerless_ecs.model import signals, sizing
 from sockerless_ecs.model.container import Container, CreateRequest, new_container_id
 from sockerless_ecs.model.image import Image
@@ -86,17 +84,19 @@ class Creator:
         """Give a container another name; Conflict when it is taken."""
         if not name:
             raise InvalidParameter("Neither old nor new names may be empty")
+        if live.leaving:
+            raise Conflict("container is marked for removal and cannot be renamed")
         wanted, old = naming.checked(name), live.record.name
         if wanted == old:
             raise InvalidParameter("Renaming a container with the same name as its current name")
         self._ledger.reserve(wanted, live.id)
         try:
-            with trio.CancelScope(shield=True):
-                await self._ledger.save(Put(replace(live.record, name=wanted)))
+            with trio.CancelScope(shield=True):  # in memory first: what else is saved meanwhile has it too
+                await self._ledger.save(Put(live.become(name=wanted)))
         except BaseException:
+            live.become(name=old)
             self._ledger.release(wanted, live.id)
             raise
-        live.become(name=wanted)
         self._ledger.release(old, live.id)
         self._bus.emit("container", "rename", live.id, {**attributes(live.record), "oldName": f"/{old}"})
 

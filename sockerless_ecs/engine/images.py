@@ -145,7 +145,7 @@ async def _progress(
     wanted: references.Reference, image: Image, short: str, *, newer: bool
 ) -> AsyncIterator[PullProgress]:
     yield PullProgress(
-        status=f"Pulling from {references.familiar_name(wanted).removeprefix('docker.io/')}",
+        status=f"Pulling from {wanted.repository}",
         id=wanted.tag or wanted.digest or "",
     )
     yield PullProgress(status=f"Digest: {image.digest}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import trio
 
-from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable
+from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable, WrongAgent
 from sockerless_ecs.errors import InvalidParameter, NotFound
 from sockerless_ecs.model.container import Run
 from sockerless_ecs.model.lifecycle import State
@@ -41,6 +41,8 @@ class _Source(NamedTuple):
     batches: Batches
     last: int = 0
     final: bool = True
+    archived: bool = False
+    """What is missing in it is missing for good."""
 
 
 class Logs:
@@ -112,7 +114,7 @@ class Logs:
             try:
                 async with newest as batches:
                     return max([batch[-1].number async for batch in batches], default=0)
-            except (AgentLost, AgentUnreachable, NotFound):
+            except (AgentLost, AgentUnreachable, WrongAgent, NotFound):
                 pass
         count = 0
         async with aclosing(self._archive.lines(run, 1, None)) as archived:
@@ -123,9 +125,9 @@ class Logs:
     async def _run(self, live: Live, run: Run, at: _Position, *, follow: bool) -> Batches:
         """One run from a position on, to its end (followed) or to what there is now."""
         while True:
-            source = self._source(live, run, at, follow=follow)
+            source, before = self._source(live, run, at, follow=follow), at.done
             try:
-                async with aclosing(self._without_gaps(run, at, source.batches)) as batches:
+                async with aclosing(self._without_gaps(run, at, source)) as batches:
                     async for batch in batches:
                         yield batch
             except Lagged:
@@ -134,13 +136,15 @@ class Logs:
             except NotFound:
                 at.forgotten = True
                 continue
-            except (AgentLost, AgentUnreachable):
+            except (AgentLost, AgentUnreachable, WrongAgent):
                 await trio.sleep(_AGAIN_SECONDS)  # it comes back, or the run turns out to have ended
                 continue
             at.done = max(at.done, source.last)
             at.catching_up = False
             if source.final:
                 return
+            if at.done == before:  # only the archive of a run whose agent is being reached again
+                await trio.sleep(_AGAIN_SECONDS)
 
     def _source(self, live: Live, run: Run, at: _Position, *, follow: bool) -> _Source:
         """The ended run's tail, its agent, or the archive: whichever has the next line soonest."""
@@ -152,32 +156,45 @@ class Logs:
                 return _Source(_ring(kept, at))
             if agent is None or at.catching_up:
                 before = kept.oldest - 1
-                return _Source(self._archive.lines(run, at.done + 1, before), last=before, final=False)
+                archived = self._archive.lines(run, at.done + 1, before)
+                return _Source(archived, last=before, final=False, archived=True)
         if agent is not None:
-            if follow and active and not at.catching_up:
+            if follow and not at.catching_up:  # ends by itself, also when the process has ended meanwhile
                 return _Source(_followed(self._tails, agent, run, at))
-            return _Source(_asked(agent, run, at), final=not (follow and active))
+            return _Source(_asked(agent, run, at), final=not follow)
         known = self._ledger.runs.get(run.id, run)
         archived = self._archive.lines(known, at.done + 1, known.lines)
-        return _Source(archived, last=known.lines or 0, final=not (follow and active))
+        return _Source(archived, last=known.lines or 0, final=not (follow and active), archived=True)
 
-    async def _without_gaps(self, run: Run, at: _Position, source: Batches) -> Batches:
+    async def _without_gaps(self, run: Run, at: _Position, source: _Source) -> Batches:
         """Lines that the source no longer had come from the archive, in their place."""
-        async with aclosing(source) as batches:
-            async for batch in batches:
-                if batch[0].number > at.done + 1:
-                    before = batch[0].number - 1
-                    async with aclosing(self._archive.lines(run, at.done + 1, before)) as missing:
-                        async for found in missing:
-                            at.done = found[-1].number
-                            yield found
-                at.done = batch[-1].number
-                yield batch
+        async with aclosing(source.batches) as batches:
+            async for arrived in batches:
+                for batch in [arrived] if source.archived else _unbroken(arrived):
+                    if batch[0].number > at.done + 1 and not source.archived:
+                        before = batch[0].number - 1
+                        async with aclosing(self._archive.lines(run, at.done + 1, before)) as missing:
+                            async for found in missing:
+                                at.done = found[-1].number
+                                yield found
+                    at.done = batch[-1].number
+                    yield batch
 
     def _agent(self, live: Live, run: Run) -> AgentClient | None:
         """The agent that still has this run's output."""
         task = live.record.task
         return live.agent if task is not None and task.arn == run.task_arn else None
+
+
+def _unbroken(batch: Sequence[LogLine]) -> Iterator[Sequence[LogLine]]:
+    """The batch in pieces without a gap: what was overwritten may be missing in the middle of it."""
+    start = 0
+    if batch[-1].number - batch[0].number >= len(batch):
+        for index in range(1, len(batch)):
+            if batch[index].number != batch[index - 1].number + 1:
+                yield batch[start:index]
+                start = index
+    yield batch[start:]
 
 
 async def _ring(kept: Tail, at: _Position) -> Batches:
