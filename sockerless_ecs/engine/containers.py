@@ -84,9 +84,7 @@ class EngineContainers:
     async def start(self, ref: str) -> None:
         """Returns once the process runs; NotModified if it does. Cancelling leaves the start going on."""
         live = self._ledger.find(ref)
-        await live.moment.wait_value(
-            lambda _: not live.exit_pending
-        )  # its last exit is told before this start
+        await _told(live)
         if live.record.state.alive:
             raise NotModified(f"container {ref} is already running")
         await self._launcher.begin(live).outcome()
@@ -200,6 +198,7 @@ class EngineContainers:
         live = self._ledger.find(ref)
         if launch := self._launcher.in_flight(live):
             await launch.settled.wait()
+        await _told(live)
         return live
 
     async def _stop(self, live: Live, grace_seconds: float | None) -> None:
@@ -228,7 +227,7 @@ class EngineContainers:
             await _exit_after(live, exits)
 
     async def _signal(self, live: Live, signal: str, *, ends: bool = True) -> None:
-        """Through the agent; where it cannot be reached ECS has to stop the task, if that is what is meant."""
+        """Through the agent; where it cannot be reached ECS stops the task, if the signal `ends` it."""
         agent, run_id = live.agent, live.record.run_id
         assert run_id is not None
         if agent is not None:
@@ -251,6 +250,11 @@ class EngineContainers:
 
     def _tell(self, live: Live, action: str, **more: str) -> None:
         self._bus.emit("container", action, live.id, {**attributes(live.record), **more})
+
+
+async def _told(live: Live) -> None:
+    """Return once an exit that has happened is safe in the store and everybody was told."""
+    await live.moment.wait_value(lambda _: not live.exit_pending)
 
 
 async def _exit_after(live: Live, exits: int) -> None:

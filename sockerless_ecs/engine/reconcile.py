@@ -62,7 +62,8 @@ class Reconciler:
     async def settle(self) -> None:
         """Then what takes time: removals that were promised, and the starts whose RunTask is in doubt."""
         for live in self._leftovers:
-            await self._remover.remove(live)
+            if live.record.state in (State.EXITED, State.DEAD):  # else it was started meanwhile
+                await self._remover.insist(live)
         if self._doubtful:
             await self._settle(self._doubtful)
         _LOG.info("reconciled", in_doubt=len(self._doubtful), removed=len(self._leftovers))
@@ -76,7 +77,10 @@ class Reconciler:
                 continue
             found = tasks.get(task.request.client_token)
             if found is not None:
-                await self._launcher.adopt(live, task, TaskArn(found.arn))
+                try:
+                    await self._launcher.adopt(live, task, TaskArn(found.arn))
+                except SockerlessError as error:  # memory has it: the start goes on, or fails and cleans up
+                    _LOG.warning("adoption_not_stored", container_id=live.id, error=str(error))
             elif not _young(task):
                 # Whatever it made has ended by itself: an agent that nobody speaks to does not stay.
                 live.become(task=None)

@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from sockerless_ecs.agent import AwslogsParser
-from sockerless_ecs.aws import Logs
+from sockerless_ecs.aws import LogPage, Logs
 from sockerless_ecs.errors import NotFound
 from sockerless_ecs.model.container import Run
 from sockerless_ecs.model.log import LogLine
@@ -37,24 +37,44 @@ class Archive:
         deadline = trio.current_time() + _LATE_SECONDS
         reached = first - 1
         while parser.final is None and (last is None or reached < last):
-            try:
-                page = await self._logs.events(self._group, run.log_stream, token=token)
-            except NotFound:
-                page = None
-            batch: list[LogLine] = []
+            page = await self._page(run, token)
+            lines: list[LogLine] = []
             if page is not None:
-                token = page.next_token
-                batch = [
-                    line
-                    for line in parser.feed(page.events)
-                    if line.number >= first and (last is None or line.number <= last)
-                ]
-            if batch:
-                reached = batch[-1].number
+                token, lines = page.next_token, parser.feed(page.events)
+            if lines:
                 deadline = trio.current_time() + _LATE_SECONDS
+            if batch := [line for line in lines if first <= line.number <= (last or line.number)]:
+                _tell_gaps(run, reached, batch)
+                reached = batch[-1].number
                 yield batch
+            if last is not None and lines and lines[-1].number >= last:
+                break
             if page is None or page.last:
-                if trio.current_time() > deadline or (last is None and run.exit_code is None):
-                    _LOG.warning("log_lines_missing", run_id=run.id, after=reached, last=last)
-                    return
+                if last is None and run.exit_code is None:
+                    return  # that is all that there is by now
+                if trio.current_time() > deadline:
+                    break
                 await trio.sleep(_AGAIN_SECONDS)
+        end = parser.final.lines if parser.final and last is None else last
+        if end is None or reached < end:
+            _tell_missing(run, reached + 1, end)
+
+    async def _page(self, run: Run, token: str | None) -> LogPage | None:
+        try:
+            return await self._logs.events(self._group, run.log_stream, token=token)
+        except NotFound:
+            return None
+
+
+def _tell_gaps(run: Run, reached: int, lines: Sequence[LogLine]) -> None:
+    """What the log driver dropped, or what did not fit the agent's spool."""
+    if lines[-1].number - reached == len(lines):
+        return
+    for line in lines:
+        if line.number > reached + 1:
+            _tell_missing(run, reached + 1, line.number - 1)
+        reached = line.number
+
+
+def _tell_missing(run: Run, first: int, last: int | None) -> None:
+    _LOG.warning("log_lines_missing", run_id=run.id, first=first, last=last)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import structlog
 import trio
 
-from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable
-from sockerless_ecs.errors import NotFound
+from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.model.container import RunId
 from sockerless_ecs.model.log import LogLine
 
@@ -161,7 +161,7 @@ class Tails:
                         tail.append(batch)
             tail.newest = max(tail.newest, lines)
             tail.close(whole=True)
-        except (AgentLost, AgentUnreachable, NotFound) as error:
+        except SockerlessError as error:
             _LOG.warning("tail_not_kept", run_id=run_id, error=str(error))
             tail.close(whole=False)
         return tail
@@ -184,7 +184,7 @@ class Tails:
                         await tail.wait_room()
                 tail.close(whole=True)
                 nursery.cancel_scope.cancel()
-        except* (AgentLost, AgentUnreachable, NotFound):
+        except* SockerlessError:
             pass  # followers go to the source, which says what is wrong
         finally:
             if not tail.whole:
