@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 
 from tests.bench.frames import Frames
 
 _BOTH = {"stdout": 1, "stderr": 1}
+
+
+class Exit(NamedTuple):
+    """What a wait answers, and when it did."""
+
+    code: int
+    answered_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +54,16 @@ class Engine:
         """Start it."""
         await self._call("POST", f"/containers/{container}/start")
 
-    async def wait(self, container: str) -> int:
-        """The exit code."""
-        return int((await self._call("POST", f"/containers/{container}/wait")).json()["StatusCode"])
+    async def wait(self, container: str) -> Exit:
+        """The exit code, as soon as it can be read: both say it in a line of JSON and then end the answer."""
+        async with self.http.stream("POST", f"/containers/{container}/wait") as answer:
+            assert answer.status_code == httpx.codes.OK, await answer.aread()
+            body, answered_ns = b"", 0
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if not answered_ns and body.endswith(b"}\n"):
+                    answered_ns = time.time_ns()
+        return Exit(int(json.loads(body)["StatusCode"]), answered_ns)
 
     async def inspect(self, container: str) -> dict[str, Any]:
         """Its JSON."""
