@@ -1,0 +1,235 @@
+"""A task's agent in memory, and a daemon's connections to it.
+
+The client derives from the real one, so that mypy holds its signatures to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+import trio
+
+from sockerless_ecs.agent import (
+    AgentClient,
+    AgentEvent,
+    AgentLost,
+    AgentUnreachable,
+    Names,
+    Started,
+    StartRequest,
+)
+from sockerless_ecs.errors import Conflict, NotFound
+from sockerless_ecs.model.log import STDOUT, LogLine
+
+START_NS = 1_000
+
+
+@dataclass
+class FakeRun:
+    """A run's output as the agent has it."""
+
+    lines: list[LogLine] = field(default_factory=list)
+    drained: bool = False
+    overwritten: int = 0
+    """The agent's ring has lost the lines up to this one."""
+    holes: set[int] = field(default_factory=set)
+    """Lines that are lost in the middle."""
+
+
+class FakeAgent:
+    """The agent of one task; every `FakeClient` of it is one daemon's connection."""
+
+    def __init__(self) -> None:
+        self.reachable = True
+        self.over = False
+        self.runs: dict[str, FakeRun] = {}
+        self.events: list[AgentEvent] = []
+        self.started: list[StartRequest] = []
+        self.signals: list[str] = []
+        self.names: list[Names] = []
+        self.acked = 0
+        self.chunk = 100
+        self.faults: dict[str, deque[Exception]] = defaultdict(deque)
+        """What the next calls of a name raise instead."""
+        self.dies_of: tuple[str, ...] = ("SIGTERM", "SIGKILL")
+        self.exits_at_once: int | None = None
+        self.hold = trio.Event()
+        """The answer to `/start` waits for it."""
+        self.hold.set()
+        self.log_cuts: deque[int] = deque()
+        """After how many lines the next connections to the log are cut."""
+        self.log_reads = 0
+        self.open_clients = 0
+        self.cuts = 0
+        self._changed = trio.Event()
+
+    @property
+    def live(self) -> str:
+        """The run whose process lives."""
+        exited = {event.run for event in self.events if event.type == "exited"}
+        return next((run for run in self.runs if run not in exited), "")
+
+    def ring(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+
+    def tell(self, kind: str, run: str, **more: object) -> None:
+        number = len(self.events)
+        event = {"seq": number + 1, "time": START_NS + number, "type": kind, "run": run, **more}
+        self.events.append(msgspec.convert(event, AgentEvent))
+        self.ring()
+
+    def print(self, *texts: str, stream: int = STDOUT, run: str | None = None) -> None:
+        lines = self.runs[run or self.live].lines
+        for text in texts:
+            number = len(lines) + 1
+            lines.append(LogLine(number, START_NS + number, stream, f"{text}\n".encode()))
+        self.ring()
+
+    def exit(self, code: int = 0, *, oom: bool = False, drain: bool = True) -> None:
+        run = self.live
+        self.tell("exited", run, code=code, oom=oom)
+        if drain:
+            self.drain(run)
+
+    def drain(self, run: str) -> None:
+        self.runs[run].drained = True
+        self.tell("drained", run, lines=len(self.runs[run].lines))
+
+    def cut(self) -> None:
+        """Every connection breaks; new ones can be made."""
+        self.cuts += 1
+        self.ring()
+
+    def end(self) -> None:
+        """The agent ends on purpose: streams end properly, nobody answers any more."""
+        self.over, self.reachable = True, False
+        self.ring()
+
+
+class FakeClient(AgentClient):
+    """A connection to a `FakeAgent`."""
+
+    def __init__(self, agent: FakeAgent) -> None:
+        self.agent = agent
+        self.is_open = False
+
+    async def connect(self) -> None:
+        await self._reach("connect")
+        self.is_open = True
+        self.agent.open_clients += 1
+
+    async def aclose(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self.agent.open_clients -= 1
+        await trio.lowlevel.checkpoint()
+
+    async def start(self, request: StartRequest) -> Started:
+        await self._reach("start")
+        agent = self.agent
+        if request.run not in agent.runs:
+            if agent.live:
+                raise AssertionError("a second process in one task")
+            agent.started.append(request)
+            agent.runs[request.run] = FakeRun()
+            agent.tell("started", request.run, pid=7)
+            if agent.exits_at_once is not None:
+                agent.exit(agent.exits_at_once)
+        await agent.hold.wait()
+        self._fail("answer")
+        return Started(pid=7, seq=1, time_ns=START_NS)
+
+    async def signal(self, run: str, signal: str) -> None:
+        await self._reach("signal")
+        self.agent.signals.append(signal)
+        if self.agent.live != run:
+            raise Conflict("agent: it does not live")
+        if signal in self.agent.dies_of:
+            self.agent.exit({"SIGTERM": 143, "SIGKILL": 137}.get(signal, 1))
+
+    async def set_names(self, names: Names) -> None:
+        await self._reach("names")
+        self.agent.names.append(names)
+
+    async def ack(self, seq: int) -> None:
+        await self._reach("ack")
+        self.agent.acked = max(self.agent.acked, seq)
+
+    @asynccontextmanager
+    async def events(self, after: int = 0) -> AsyncGenerator[AsyncIterator[AgentEvent]]:
+        await self._reach("events")
+        yield self._events(after, self.agent.cuts)
+
+    async def _events(self, after: int, cuts: int) -> AsyncIterator[AgentEvent]:
+        while True:
+            for event in self.agent.events[after:]:
+                after = event.seq
+                yield event
+            if self.agent.cuts != cuts:
+                raise AgentLost("cut")
+            if self.agent.over:
+                return
+            await self.agent.changed()
+
+    @asynccontextmanager
+    async def logs(
+        self,
+        run: str,
+        *,
+        after: int = 0,
+        tail: int | None = None,
+        since_ns: int = 0,
+        until_ns: int = 0,
+        follow: bool = False,
+        stdout: bool = True,
+        stderr: bool = True,
+    ) -> AsyncGenerator[AsyncIterator[list[LogLine]]]:
+        await self._reach("logs")
+        if run not in self.agent.runs:
+            raise NotFound("agent: no output of that run")
+        self.agent.log_reads += 1
+        if tail is not None:
+            after = max(after, len(self.agent.runs[run].lines) - tail)
+        yield self._lines(self.agent.runs[run], after, follow=follow)
+
+    async def _lines(self, run: FakeRun, after: int, *, follow: bool) -> AsyncIterator[list[LogLine]]:
+        agent, cuts, sent = self.agent, self.agent.cuts, 0
+        cut_after = agent.log_cuts.popleft() if agent.log_cuts else None
+        until = len(run.lines)
+        while True:
+            lost = {*range(1, run.overwritten + 1), *run.holes}
+            there = run.lines[after:] if follow else run.lines[after:until]
+            batch = [line for line in there if line.number not in lost][: agent.chunk]
+            if cut_after is not None:
+                batch = batch[: cut_after - sent]
+            if agent.cuts != cuts or sent == cut_after:
+                raise AgentLost("cut")
+            await trio.lowlevel.checkpoint()
+            if batch:
+                after = batch[-1].number
+                sent += len(batch)
+                yield batch
+            elif agent.over:
+                raise AgentLost("cut")
+            elif run.drained or not follow:
+                return
+            else:
+                await agent.changed()
+
+    async def _reach(self, call: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self._fail(call)
+        if not self.agent.reachable:
+            raise AgentUnreachable("refused")
+
+    def _fail(self, call: str) -> None:
+        if self.agent.faults[call]:
+            raise self.agent.faults[call].popleft()

@@ -1,0 +1,221 @@
+"""Stand-ins for what is outside of the services: ECS, CloudWatch Logs and a store that refuses.
+
+Each derives from the real thing, so that mypy holds its signatures to it; none calls its constructor.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+import trio
+
+from sockerless_ecs.aws import CloudEvent, Ecs, LogPage, Logs
+from sockerless_ecs.errors import NotFound, StoreUnusable
+from sockerless_ecs.model.container import TaskArn
+from sockerless_ecs.model.image import Image
+from sockerless_ecs.model.log import STDERR, LogLine
+from sockerless_ecs.model.reference import Reference
+from sockerless_ecs.model.task import ContainerSnapshot, TaskSnapshot
+from sockerless_ecs.model.taskdef import LAUNCH_VARIABLE, MAIN_CONTAINER, RunTaskRequest, TaskDefinition
+from sockerless_ecs.registry import Login, Platform, RegistryClient
+from sockerless_ecs.store.contract import Delete, Put
+from sockerless_ecs.store.memory import MemoryStore
+from tests.services.fake_agent import FakeAgent
+
+
+class FakeEcs(Ecs):
+    """One cluster in memory. A task has an address and an agent from its beginning unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, TaskSnapshot] = {}
+        self.agents: dict[str, FakeAgent] = {}
+        self.requests: list[RunTaskRequest] = []
+        self.described: list[list[str]] = []
+        self.stopped: list[str] = []
+        self.registered: list[TaskDefinition] = []
+        self.definitions: dict[str, str] = {}
+        self.faults: dict[str, deque[Exception]] = defaultdict(deque)
+        """What the next calls of an operation raise, in place of their work or after it (`… after`)."""
+        self.hold: dict[str, trio.Event] = {}
+        self.addressed = True
+        self.make_agent: Callable[[], FakeAgent] = FakeAgent
+        self._missing: set[str] = set()
+
+    @property
+    def agent(self) -> FakeAgent:
+        """The newest task's."""
+        return list(self.agents.values())[-1]
+
+    @property
+    def arn(self) -> str:
+        """The newest task's."""
+        return list(self.tasks)[-1]
+
+    def change(self, arn: str, **changes: object) -> None:
+        """A newer version of a task."""
+        task = self.tasks[arn]
+        self.tasks[arn] = replace(task, version=task.version + 1, **changes)  # type: ignore[arg-type]
+
+    def stops(self, arn: str, *, code: int | None = None, reason: str = "", main: str = "") -> None:
+        """The task ends, and its agent with it."""
+        if arn in self.agents:
+            self.agents[arn].reachable = False
+            self.agents[arn].cut()
+        container = ContainerSnapshot(name=MAIN_CONTAINER, last_status="STOPPED", exit_code=code, reason=main)
+        self.change(
+            arn,
+            last_status="STOPPED",
+            desired_status="STOPPED",
+            stopped_reason=reason,
+            containers=(container,),
+        )
+
+    async def run_task(self, request: RunTaskRequest) -> TaskSnapshot:
+        await self._do("run_task")
+        for task in self.tasks.values():
+            if task.launch == request.environment[LAUNCH_VARIABLE]:
+                return task
+        self.requests.append(request)
+        number = len(self.tasks) + 1
+        arn = f"arn:aws:ecs:eu-west-1:1:task/c/{number:032}"
+        self.agents[arn] = self.make_agent()
+        self.tasks[arn] = TaskSnapshot(
+            arn=arn,
+            version=1,
+            last_status="PENDING",
+            desired_status="RUNNING",
+            address=f"127.0.0.{number}" if self.addressed else None,
+            started_by=request.started_by,
+            launch=request.environment[LAUNCH_VARIABLE],
+        )
+        self._fail("run_task after")
+        return self.tasks[arn]
+
+    async def describe_tasks(self, arns: Sequence[str]) -> dict[TaskArn, TaskSnapshot]:
+        self.described.append(list(arns))
+        await self._do("describe_tasks")
+        return {TaskArn(arn): self.tasks[arn] for arn in arns if arn in self.tasks}
+
+    async def list_tasks(self, started_by: str, *, stopped: bool) -> list[TaskArn]:
+        await self._do("list_tasks")
+        wanted = "STOPPED" if stopped else "RUNNING"
+        return [
+            TaskArn(arn)
+            for arn, task in self.tasks.items()
+            if task.desired_status == wanted and task.started_by == started_by
+        ]
+
+    async def stop_task(self, arn: str, reason: str) -> None:
+        await self._do("stop_task")
+        self.stopped.append(arn)
+        if arn in self.tasks and not self.tasks[arn].stopped:
+            self.stops(arn, code=137, reason=reason)
+
+    async def find_task_definition(self, family: str) -> str | None:
+        await self._do("find_task_definition")
+        return self.definitions.get(family)
+
+    async def register_task_definition(self, definition: TaskDefinition, tags: Mapping[str, str]) -> str:
+        await self._do("register_task_definition")
+        self.registered.append(definition)
+        arn = f"arn:aws:ecs:eu-west-1:1:task-definition/{definition.family}:{len(self.registered)}"
+        self.definitions[definition.family] = arn
+        return arn
+
+    async def _do(self, operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if operation in self.hold:
+            await self.hold[operation].wait()
+        self._fail(operation)
+
+    def _fail(self, operation: str) -> None:
+        if self.faults[operation]:
+            raise self.faults[operation].popleft()
+
+
+class FakeCloudLogs(Logs):
+    """CloudWatch Logs in memory, one page of `page` events at a time."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, list[CloudEvent]] = {}
+        self.page = 50
+        self.reads = 0
+
+    def write(self, stream: str, *messages: str) -> None:
+        events = self.streams.setdefault(stream, [])
+        events.extend(CloudEvent(0, message) for message in messages)
+
+    def copy(
+        self,
+        stream: str,
+        run: str,
+        lines: Sequence[LogLine],
+        *,
+        dropped: Collection[int] = (),
+        end: bool = True,
+    ) -> None:
+        """What the agent writes for the log driver."""
+        self.write(stream, f"[sockerless] started run={run}")
+        for line in lines:
+            if line.number in dropped:
+                note = f"[sockerless] lines {line.number} to {line.number} were dropped run={run}: slow"
+                self.write(stream, note)
+            else:
+                mark = "[stderr] " if line.stream == STDERR else ""
+                self.write(stream, mark + line.data.decode().removesuffix("\n"))
+        if end:
+            self.write(stream, f"[sockerless] exited run={run} code=0 oom=0 lines={len(lines)}")
+
+    async def events(
+        self,
+        group: str,
+        stream: str,
+        *,
+        token: str | None = None,
+        from_start: bool = True,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+    ) -> LogPage:
+        await trio.lowlevel.checkpoint()
+        self.reads += 1
+        if stream not in self.streams:
+            raise NotFound("no such stream")
+        start = int(token or 0)
+        found = self.streams[stream][start : start + self.page]
+        after = str(start + len(found))
+        return LogPage(found, after, last=after == token)
+
+
+class FakeRegistry(RegistryClient):
+    """Resolves every reference to one image."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self.asked: list[tuple[Reference, Platform, Login | None]] = []
+
+    async def resolve(self, reference: Reference, platform: Platform, login: Login | None = None) -> Image:
+        await trio.lowlevel.checkpoint()
+        self.asked.append((reference, platform, login))
+        return self.image
+
+
+class FlakyStore(MemoryStore):
+    """A store that can refuse and can be slow; it counts what it was asked to commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits = 0
+        self.refuse: Callable[[tuple[Put | Delete, ...]], bool] = lambda _: False
+        self.hold: trio.Event | None = None
+
+    async def commit(self, *changes: Put | Delete) -> None:
+        self.commits += 1
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        if self.refuse(changes):
+            raise StoreUnusable("the disk is full")
+        await super().commit(*changes)
+        if self.hold is not None:
+            with trio.CancelScope(shield=True):
+                await self.hold.wait()

@@ -1,0 +1,219 @@
+"""The services and the engine as the daemon wires them, over fakes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+import trio.testing
+
+from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.engine.containers import EngineContainers
+from sockerless_ecs.engine.creating import Creator
+from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.listing import Listing
+from sockerless_ecs.engine.logs import Logs
+from sockerless_ecs.engine.reconcile import Reconciler
+from sockerless_ecs.engine.system import EngineSystem
+from sockerless_ecs.model.container import Container, ContainerConfig, CreateRequest, HostConfig, Task
+from sockerless_ecs.model.event import EngineEvent
+from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
+from sockerless_ecs.model.lifecycle import State
+from sockerless_ecs.services.archive import Archive
+from sockerless_ecs.services.definitions import Definitions, Template
+from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.janitor import Janitor
+from sockerless_ecs.services.launcher import Launcher
+from sockerless_ecs.services.ledger import Ledger, Live
+from sockerless_ecs.services.meeting import Meeting
+from sockerless_ecs.services.remover import Remover
+from sockerless_ecs.services.requests import Place
+from sockerless_ecs.services.supervisor import Supervisor
+from sockerless_ecs.services.tails import Tails
+from sockerless_ecs.services.watcher import TaskWatcher
+from sockerless_ecs.store.contract import Put
+from tests.services.fake_agent import FakeAgent, FakeClient
+from tests.services.fakes import FakeCloudLogs, FakeEcs, FakeRegistry, FlakyStore
+
+STARTED_BY = "sockerless-test"
+IMAGE = Image(
+    ref=ImageRef("docker.io/library/alpine:latest"),
+    id="sha256:" + "1" * 64,
+    digest="sha256:" + "2" * 64,
+    manifest_digest="sha256:" + "3" * 64,
+    config=ImageConfig(env=("PATH=/bin",), cmd=("sh",)),
+    architecture="amd64",
+)
+PLACE = Place(
+    cluster="c",
+    subnets=("subnet-1",),
+    security_groups=("sg-1",),
+    assign_public_ip=False,
+    capacity_provider="FARGATE",
+    platform_version="LATEST",
+    started_by=STARTED_BY,
+    tags={"team": "x"},
+    default_cpu_units=256,
+    default_memory_mib=512,
+    agent_port=9111,
+    linger_seconds=30,
+    reach_seconds=60,
+)
+TEMPLATE = Template(
+    execution_role_arn="role",
+    task_role_arn="",
+    log_group="/g",
+    log_mode="blocking",
+    region="eu-west-1",
+    client_key_sha256="ab",
+    agent_port=9111,
+    start_timeout_seconds=60,
+    tags={},
+)
+
+
+async def agent_image() -> str:
+    await trio.lowlevel.checkpoint()
+    return "agent@sha256:1"
+
+
+@dataclass
+class Outside:
+    """What outlives a daemon."""
+
+    store: FlakyStore = field(default_factory=FlakyStore)
+    ecs: FakeEcs = field(default_factory=FakeEcs)
+    cloud: FakeCloudLogs = field(default_factory=FakeCloudLogs)
+    registry: FakeRegistry = field(default_factory=lambda: FakeRegistry(IMAGE))
+
+
+class World:
+    """One daemon's life. `stop_jobs` is the drain, `crash` the end of everything in it."""
+
+    def __init__(self, outside: Outside, services: trio.Nursery, jobs: trio.Nursery, ledger: Ledger) -> None:
+        store, ecs = outside.store, outside.ecs
+        self.store, self.ecs, self.cloud, self.ledger = store, ecs, outside.cloud, ledger
+        self.jobs = jobs
+        self.clients: list[FakeClient] = []
+        self.bus = EventBus()
+        self.watcher = TaskWatcher(ecs.describe_tasks)
+        self.tails = Tails(services, 1 << 20)
+        self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=STARTED_BY)
+        self.remover = Remover(ledger=ledger, janitor=self.janitor, bus=self.bus, tails=self.tails)
+        self.supervisor = Supervisor(
+            nursery=services,
+            ledger=ledger,
+            watcher=self.watcher,
+            bus=self.bus,
+            tails=self.tails,
+            remover=self.remover,
+            connect=self.connect,
+        )
+        self.definitions = Definitions(ledger=ledger, ecs=ecs, template=TEMPLATE, agent_image=agent_image)
+        self.launcher = Launcher(
+            jobs=jobs,
+            ledger=ledger,
+            ecs=ecs,
+            supervisor=self.supervisor,
+            janitor=self.janitor,
+            definitions=self.definitions,
+            meeting=Meeting(watcher=self.watcher, connect=self.connect, place=PLACE),
+            place=PLACE,
+        )
+        self.reconciler = Reconciler(
+            ledger=ledger,
+            launcher=self.launcher,
+            supervisor=self.supervisor,
+            remover=self.remover,
+            janitor=self.janitor,
+        )
+        self.images = EngineImages(
+            ledger=ledger, registry=outside.registry, bus=self.bus, architecture="x86_64"
+        )
+        self.creator = Creator(
+            ledger=ledger,
+            images=self.images,
+            definitions=self.definitions,
+            bus=self.bus,
+            default_cpu_units=256,
+            default_memory_mib=512,
+        )
+        self.logs = Logs(ledger=ledger, tails=self.tails, archive=Archive(outside.cloud, "/g"))
+        self.containers = EngineContainers(
+            ledger=ledger,
+            launcher=self.launcher,
+            remover=self.remover,
+            creator=self.creator,
+            listing=Listing(ledger),
+            logs=self.logs,
+            bus=self.bus,
+            ecs=ecs,
+        )
+        self.system = EngineSystem(
+            ledger=ledger, bus=self.bus, instance_id="i", name="n", architecture="arm64"
+        )
+
+    def connect(self, task: Task) -> AgentClient:
+        assert task.arn is not None
+        client = FakeClient(self.ecs.agents[task.arn])
+        self.clients.append(client)
+        return client
+
+    @property
+    def agent(self) -> FakeAgent:
+        """The newest task's."""
+        return self.ecs.agent
+
+    async def create(self, *cmd: str, name: str | None = None, **host: Any) -> Live:
+        labels = host.pop("labels", {})
+        config = ContainerConfig(image="alpine", cmd=cmd or ("sleep", "60"), labels=labels)
+        created = await self.containers.create(
+            CreateRequest(name=name, config=config, host=HostConfig(**host))
+        )
+        return self.ledger.find(created.id)
+
+    async def run(self, *cmd: str, **more: Any) -> Live:
+        live = await self.create(*cmd, **more)
+        await self.containers.start(live.id)
+        return live
+
+    async def until(self, live: Live, state: State) -> None:
+        """Wait for a state; transitions are told through the container's moment."""
+        await live.moment.wait_value(lambda _: live.record.state is state)
+
+    async def drained(self, live: Live) -> None:
+        run_id = live.record.run_id
+        await live.moment.wait_value(lambda moment: moment.drained == run_id or moment.removed)
+
+    async def idle(self) -> None:
+        """Until nothing moves any more without time passing."""
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def stored(self, live: Live) -> Container | None:
+        return await self.store.get(Container, live.id)
+
+    def told(self, kind: str = "container") -> list[EngineEvent]:
+        return [event for event in self.bus._history if event.type == kind]
+
+    def actions(self) -> list[str]:
+        return [event.action for event in self.told()]
+
+
+@asynccontextmanager
+async def daemon(outside: Outside, *, janitor: bool = True) -> AsyncIterator[World]:
+    """A daemon over what is outside; leaving it is a crash: nothing is finished."""
+    async with trio.open_nursery() as services, trio.open_nursery() as jobs:
+        snapshot = await outside.store.load()
+        world = World(outside, services, jobs, Ledger(outside.store, snapshot))
+        await services.start(world.watcher.run)
+        if janitor:
+            await services.start(world.janitor.run)
+        if IMAGE.ref not in world.ledger.images:
+            await world.ledger.save(Put(IMAGE))
+            world.ledger.images[IMAGE.ref] = IMAGE
+        yield world
+        jobs.cancel_scope.cancel()
+        services.cancel_scope.cancel()
