@@ -254,7 +254,8 @@ class EngineContainers:
 
 async def _told(live: Live) -> None:
     """Return once an exit that has happened is safe in the store and everybody was told."""
-    await live.moment.wait_value(lambda _: not live.exit_pending)
+    if live.exit_pending:
+        await live.moment.wait_value(lambda _: not live.exit_pending)
 
 
 async def _exit_after(live: Live, exits: int) -> None:

@@ -166,18 +166,7 @@ class FakeClient(AgentClient):
     @asynccontextmanager
     async def events(self, after: int = 0) -> AsyncGenerator[AsyncIterator[AgentEvent]]:
         await self._reach("events")
-        yield self._events(after, self.agent.cuts)
-
-    async def _events(self, after: int, cuts: int) -> AsyncIterator[AgentEvent]:
-        while True:
-            for event in self.agent.events[after:]:
-                after = event.seq
-                yield event
-            if self.agent.cuts != cuts:
-                raise AgentLost("cut")
-            if self.agent.over:
-                return
-            await self.agent.changed()
+        yield _Events(self.agent, after)
 
     @asynccontextmanager
     async def logs(
@@ -198,31 +187,7 @@ class FakeClient(AgentClient):
         self.agent.log_reads += 1
         if tail is not None:
             after = max(after, len(self.agent.runs[run].lines) - tail)
-        yield self._lines(self.agent.runs[run], after, follow=follow)
-
-    async def _lines(self, run: FakeRun, after: int, *, follow: bool) -> AsyncIterator[list[LogLine]]:
-        agent, cuts, sent = self.agent, self.agent.cuts, 0
-        cut_after = agent.log_cuts.popleft() if agent.log_cuts else None
-        until = len(run.lines)
-        while True:
-            lost = {*range(1, run.overwritten + 1), *run.holes}
-            there = run.lines[after:] if follow else run.lines[after:until]
-            batch = [line for line in there if line.number not in lost][: agent.chunk]
-            if cut_after is not None:
-                batch = batch[: cut_after - sent]
-            if agent.cuts != cuts or sent == cut_after:
-                raise AgentLost("cut")
-            await trio.lowlevel.checkpoint()
-            if batch:
-                after = batch[-1].number
-                sent += len(batch)
-                yield batch
-            elif agent.over:
-                raise AgentLost("cut")
-            elif run.drained or not follow:
-                return
-            else:
-                await agent.changed()
+        yield _Lines(self.agent, self.agent.runs[run], after, follow=follow)
 
     async def _reach(self, call: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -233,3 +198,63 @@ class FakeClient(AgentClient):
     def _fail(self, call: str) -> None:
         if self.agent.faults[call]:
             raise self.agent.faults[call].popleft()
+
+
+class _Events:
+    """One connection's events."""
+
+    def __init__(self, agent: FakeAgent, after: int) -> None:
+        self._agent, self._after, self._cuts = agent, after, agent.cuts
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> AgentEvent:
+        agent = self._agent
+        while True:
+            await trio.lowlevel.checkpoint()
+            if agent.cuts != self._cuts:
+                raise AgentLost("cut")
+            if self._after < len(agent.events):
+                self._after += 1
+                return agent.events[self._after - 1]
+            if agent.over:
+                raise StopAsyncIteration
+            await agent.changed()
+
+
+class _Lines:
+    """One connection's lines, which may be cut after some of them."""
+
+    def __init__(self, agent: FakeAgent, run: FakeRun, after: int, *, follow: bool) -> None:
+        self._agent, self._run, self._after, self._follow = agent, run, after, follow
+        self._cuts, self._until = agent.cuts, len(run.lines)
+        self._left = agent.log_cuts.popleft() if agent.log_cuts else None
+
+    def __aiter__(self) -> _Lines:
+        return self
+
+    async def __anext__(self) -> list[LogLine]:
+        agent, run = self._agent, self._run
+        while True:
+            await trio.lowlevel.checkpoint()
+            if agent.cuts != self._cuts or self._left == 0:
+                raise AgentLost("cut")
+            if batch := self._batch():
+                self._after = batch[-1].number
+                if self._left is not None:
+                    self._left -= len(batch)
+                return batch
+            if agent.over:
+                raise AgentLost("cut")
+            if run.drained or not self._follow:
+                raise StopAsyncIteration
+            await agent.changed()
+
+    def _batch(self) -> list[LogLine]:
+        run = self._run
+        lost = {*range(1, run.overwritten + 1), *run.holes}
+        there = run.lines[self._after : None if self._follow else self._until]
+        return [line for line in there if line.number not in lost][
+            : min(self._agent.chunk, self._left or 10**9)
+        ]

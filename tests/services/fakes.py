@@ -37,11 +37,10 @@ class FakeEcs(Ecs):
         self.registered: list[TaskDefinition] = []
         self.definitions: dict[str, str] = {}
         self.faults: dict[str, deque[Exception]] = defaultdict(deque)
-        """What the next calls of an operation raise, in place of their work or after it (`… after`)."""
+        """What the next calls of an operation raise, in place of their work; `run_task answer`: after it."""
         self.hold: dict[str, trio.Event] = {}
         self.addressed = True
         self.make_agent: Callable[[], FakeAgent] = FakeAgent
-        self._missing: set[str] = set()
 
     @property
     def agent(self) -> FakeAgent:
@@ -78,7 +77,7 @@ class FakeEcs(Ecs):
             if task.launch == request.environment[LAUNCH_VARIABLE]:
                 return task
         self.requests.append(request)
-        number = len(self.tasks) + 1
+        number = len(self.agents) + 1
         arn = f"arn:aws:ecs:eu-west-1:1:task/c/{number:032}"
         self.agents[arn] = self.make_agent()
         self.tasks[arn] = TaskSnapshot(
@@ -90,7 +89,8 @@ class FakeEcs(Ecs):
             started_by=request.started_by,
             launch=request.environment[LAUNCH_VARIABLE],
         )
-        self._fail("run_task after")
+        with trio.CancelScope(shield=True):  # the thread that has asked is never abandoned
+            await self._do("run_task answer")
         return self.tasks[arn]
 
     async def describe_tasks(self, arns: Sequence[str]) -> dict[TaskArn, TaskSnapshot]:

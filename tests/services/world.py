@@ -91,7 +91,7 @@ class Outside:
 
 
 class World:
-    """One daemon's life. `stop_jobs` is the drain, `crash` the end of everything in it."""
+    """One daemon's life. Cancelling `jobs` is its drain."""
 
     def __init__(self, outside: Outside, services: trio.Nursery, jobs: trio.Nursery, ledger: Ledger) -> None:
         store, ecs = outside.store, outside.ecs
@@ -188,6 +188,11 @@ class World:
         run_id = live.record.run_id
         await live.moment.wait_value(lambda moment: moment.drained == run_id or moment.removed)
 
+    async def ended(self, live: Live) -> None:
+        """Until the end of its output was kept and acknowledged."""
+        await self.drained(live)
+        await self.idle()
+
     async def idle(self) -> None:
         """Until nothing moves any more without time passing."""
         await trio.testing.wait_all_tasks_blocked()
@@ -205,9 +210,10 @@ class World:
 @asynccontextmanager
 async def daemon(outside: Outside, *, janitor: bool = True) -> AsyncIterator[World]:
     """A daemon over what is outside; leaving it is a crash: nothing is finished."""
-    async with trio.open_nursery() as services, trio.open_nursery() as jobs:
-        snapshot = await outside.store.load()
-        world = World(outside, services, jobs, Ledger(outside.store, snapshot))
+    async with trio.open_nursery() as services:
+        services.start_soon(_watchdog)
+        jobs = await services.start(_jobs)
+        world = World(outside, services, jobs, Ledger(outside.store, await outside.store.load()))
         await services.start(world.watcher.run)
         if janitor:
             await services.start(world.janitor.run)
@@ -215,5 +221,16 @@ async def daemon(outside: Outside, *, janitor: bool = True) -> AsyncIterator[Wor
             await world.ledger.save(Put(IMAGE))
             world.ledger.images[IMAGE.ref] = IMAGE
         yield world
-        jobs.cancel_scope.cancel()
         services.cancel_scope.cancel()
+
+
+async def _jobs(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async with trio.open_nursery() as jobs:
+        task_status.started(jobs)
+        await trio.sleep_forever()
+
+
+async def _watchdog() -> None:
+    """On a clock that jumps, what never happens would be waited for without an end."""
+    await trio.sleep(6 * 3600)
+    raise AssertionError("nothing happened for hours")
