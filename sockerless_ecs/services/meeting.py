@@ -16,6 +16,9 @@ from sockerless_ecs.services.reach import reach_unless
 from sockerless_ecs.services.requests import Place
 from sockerless_ecs.services.watcher import TaskWatcher
 
+_HEAD_START_SECONDS = 0.25
+"""How long an agent has to answer before ECS is asked what became of it: most have answered by then."""
+
 
 class Meeting:
     """Does not wait for ECS to say RUNNING: the agent is asked as soon as it has an address."""
@@ -37,6 +40,7 @@ class Meeting:
         reasons: list[Unavailable] = []
 
         async def given_up() -> None:
+            await trio.sleep(_HEAD_START_SECONDS)
             reasons.append(await self._reason_to_give_up(task))
 
         agent = await reach_unless(lambda: self._connect(task), given_up)

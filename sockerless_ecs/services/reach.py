@@ -11,8 +11,10 @@ from sockerless_ecs.agent import AgentClient, AgentUnreachable, WrongAgent
 
 _ATTEMPT_SECONDS = 3.0
 """An address that is not up yet drops packets, and TCP's own retry waits a second: better a new connect."""
-_REFUSED_SECONDS, _SILENT_SECONDS = 0.005, 0.25
-_AT_ONCE = 12
+_REFUSED_SECONDS = 0.005
+_FIRST_SILENT_SECONDS, _SILENT_SECONDS, _MORE_PATIENCE = 0.02, 0.25, 1.5
+"""How long a connect may be silent before the next one: a network is up in milliseconds, or in seconds."""
+_AT_ONCE = 20
 
 
 async def reach_unless(
@@ -71,11 +73,14 @@ async def _reach(make: Callable[[], AgentClient], winner: list[AgentClient]) -> 
                 over.set()
 
         async def keep_trying() -> None:
+            silent_seconds = _FIRST_SILENT_SECONDS
             while True:
                 over = trio.Event()
                 await limit.acquire_on_behalf_of(over)
                 attempts.start_soon(attempt, over)
-                with trio.move_on_after(_SILENT_SECONDS):
+                with trio.move_on_after(silent_seconds) as patience:
                     await over.wait()
+                if patience.cancelled_caught:
+                    silent_seconds = min(_SILENT_SECONDS, silent_seconds * _MORE_PATIENCE)
 
         attempts.start_soon(keep_trying)

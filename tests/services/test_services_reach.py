@@ -67,7 +67,7 @@ async def test_address_that_is_silent_at_first_is_reached_by_a_later_connect(
     began = trio.current_time()
     winner = await reach_unless(lambda: Scripted(agent, next(waits)), trio.sleep_forever)
     assert winner is not None
-    assert trio.current_time() - began == pytest.approx(4 * 0.25, abs=0.05)
+    assert trio.current_time() - began == pytest.approx(0.02 + 0.03 + 0.045 + 0.0675, abs=0.01)
     assert agent.open_clients == 1
 
 
@@ -81,7 +81,7 @@ async def test_hanging_connects_are_bounded_in_number_and_time(
         return Scripted(FakeAgent(), 1000)
 
     assert await reach_unless(make, partial(trio.sleep, 60)) is None
-    assert 60 <= len(made) <= 12 * 20 + 12
+    assert 60 <= len(made) <= 60 / 0.25 + 20
 
 
 async def test_wrong_agent_is_tried_again(autojump_clock: trio.testing.MockClock) -> None:
