@@ -45,7 +45,18 @@ def test_what_needs_a_higher_mode_is_counted_named_and_never_green_in_ci(ci: str
     file = tmp_path / "test_modes.py"
     file.write_text(_CANNOT_RUN)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, str(file)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "tests.conftest",
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(tmp_path),
+            str(file),
+        ],
         env=os.environ | {"CI": ci},
         cwd=Path(__file__).parents[1],
         capture_output=True,

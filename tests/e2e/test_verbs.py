@@ -127,14 +127,14 @@ async def test_removing_a_running_container_needs_force(api: Api) -> None:
 
 
 async def test_name_in_use_is_told_with_its_owner(api: Api) -> None:
-    first = await api.create("true", name="taken")
+    first = await api.create("true", name="owned")
     answer = await api.http.post(
-        "/containers", params={"name": "taken"}, json={"Image": "host", "Cmd": ["true"]}
+        "/containers", params={"name": "owned"}, json={"Image": "host", "Cmd": ["true"]}
     )
     assert answer.status_code == 409
     assert first in answer.json()["message"]
-    await api.remove("taken")
-    second = await api.create("true", name="taken")
+    await api.remove("owned")
+    second = await api.create("true", name="owned")
     await api.remove(second)
 
 
@@ -219,6 +219,7 @@ async def test_user_may_be_a_number(api: Api) -> None:
     await api.remove(container)
 
 
+@pytest.mark.mode("rootless")
 async def test_environment_and_directory_are_docker_s(api: Api) -> None:
     container = await api.run(
         "sh",
