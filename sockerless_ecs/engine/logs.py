@@ -171,14 +171,25 @@ class Logs:
         async with aclosing(source.batches) as batches:
             async for arrived in batches:
                 for batch in [arrived] if source.archived else _unbroken(arrived):
-                    if batch[0].number > at.done + 1 and not source.archived:
-                        before = batch[0].number - 1
-                        async with aclosing(self._archive.lines(run, at.done + 1, before)) as missing:
+                    if not source.archived:
+                        async with aclosing(self._filling(run, at, batch[0].number - 1)) as missing:
                             async for found in missing:
-                                at.done = found[-1].number
                                 yield found
                     at.done = batch[-1].number
                     yield batch
+        known = self._ledger.runs.get(run.id, run)
+        if source.final and not source.archived and known.lines is not None:
+            async with aclosing(self._filling(run, at, known.lines)) as missing:
+                async for found in missing:
+                    yield found
+
+    async def _filling(self, run: Run, at: _Position, last: int) -> Batches:
+        """What is not there up to this line."""
+        if last > at.done:
+            async with aclosing(self._archive.lines(run, at.done + 1, last)) as missing:
+                async for found in missing:
+                    at.done = found[-1].number
+                    yield found
 
     def _agent(self, live: Live, run: Run) -> AgentClient | None:
         """The agent that still has this run's output."""

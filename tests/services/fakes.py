@@ -159,14 +159,20 @@ class FakeCloudLogs(Logs):
         """What the agent writes for the log driver."""
         self.write(stream, f"[sockerless] started run={run}")
         for line in lines:
-            if line.number in dropped:
-                note = f"[sockerless] lines {line.number} to {line.number} were dropped run={run}: slow"
-                self.write(stream, note)
-            else:
-                mark = "[stderr] " if line.stream == STDERR else ""
-                self.write(stream, mark + line.data.decode().removesuffix("\n"))
+            self.copy_line(stream, run, line, dropped=line.number in dropped)
         if end:
-            self.write(stream, f"[sockerless] exited run={run} code=0 oom=0 lines={len(lines)}")
+            self.end(stream, run, len(lines))
+
+    def copy_line(self, stream: str, run: str, line: LogLine, *, dropped: bool = False) -> None:
+        if dropped:
+            note = f"[sockerless] lines {line.number} to {line.number} were dropped run={run}: slow"
+            self.write(stream, note)
+        else:
+            mark = "[stderr] " if line.stream == STDERR else ""
+            self.write(stream, mark + line.data.decode().removesuffix("\n"))
+
+    def end(self, stream: str, run: str, lines: int) -> None:
+        self.write(stream, f"[sockerless] exited run={run} code=0 oom=0 lines={lines}")
 
     async def events(
         self,
@@ -212,8 +218,8 @@ class FlakyStore(MemoryStore):
 
     async def commit(self, *changes: Put | Delete) -> None:
         self.commits += 1
-        await trio.lowlevel.cancel_shielded_checkpoint()
         if self.refuse(changes):
+            await trio.lowlevel.cancel_shielded_checkpoint()
             raise StoreUnusable("the disk is full")
         await super().commit(*changes)
         if self.hold is not None:

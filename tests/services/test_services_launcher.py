@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -533,10 +534,8 @@ async def test_forced_removal_at_any_moment_of_a_start_leaves_nothing(
         async with trio.open_nursery() as nursery:
 
             async def start() -> None:
-                try:
+                with suppress(Unavailable, Conflict, NotFound):  # removed while it was starting, or before
                     await world.containers.start(live.id)
-                except (Unavailable, Conflict) as error:
-                    assert "remov" in error.message  # noqa: PT017
 
             nursery.start_soon(start)
             await pass_moments(moments)
