@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -56,6 +57,8 @@ def main() -> int:
     arguments = parser.parse_args()
     wanted: list[str] = arguments.only or list(MEASUREMENTS)
     scale = QUICK if arguments.quick else Scale()
+    # Asked to end it ends as at Ctrl-C: the sandbox, the daemon and dockerd go with it.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     print(description())
     with foundations(with_dockerd=not arguments.no_dockerd) as (cloud, daemon, program, socket, missing):
         print(f"sandbox: {cloud.info.mode} mode")

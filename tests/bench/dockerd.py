@@ -15,6 +15,7 @@ import httpx
 
 _READY_SECONDS = 30
 _GONE_SECONDS = 10
+_CGROUPS = Path("/sys/fs/cgroup")
 IMAGE = "bench"
 
 
@@ -43,6 +44,7 @@ def dockerd(layer: bytes) -> Iterator[Path]:
                     *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
                     *(found, "--host", f"unix://{folder}/socket", "--pidfile", str(folder / "pid")),
                     *("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")),
+                    *("--cgroup-parent", f"/{folder.name}"),
                     *("--iptables=false", "--bridge=none", "--default-ulimit", "nofile=20000:20000"),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -54,6 +56,7 @@ def dockerd(layer: bytes) -> Iterator[Path]:
             yield folder / "socket"
         finally:
             _end(process)
+            _remove_cgroups(folder.name)
 
 
 def _import(folder: Path, process: subprocess.Popen[bytes], layer: bytes) -> None:
@@ -81,3 +84,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _GONE_SECONDS
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
         time.sleep(0.02)
+
+
+def _remove_cgroups(name: str) -> None:
+    """One in each hierarchy, with what containers left below it; all empty by now."""
+    for found in (*_CGROUPS.glob(name), *_CGROUPS.glob(f"*/{name}")):
+        for path, _, _ in os.walk(found, topdown=False):
+            Path(path).rmdir()
