@@ -24,6 +24,7 @@ from sockerless_ecs.store.contract import Put
 
 _LOG = structlog.get_logger(__name__)
 _KILLED = 137
+_AGAIN_SECONDS = 1.0
 
 
 class Supervisor:
@@ -82,9 +83,13 @@ class Supervisor:
 
     async def _guard(self, live: Live, arn: str) -> None:
         try:
-            await self._follow(live, arn)
-        except SockerlessError as error:
-            _LOG.error("supervision_failed", container_id=live.id, error=str(error), aws=error.request_ids)
+            while True:
+                try:
+                    return await self._follow(live, arn)
+                except SockerlessError as error:
+                    told = {"error": str(error), "aws_request_ids": error.request_ids}
+                    _LOG.error("supervision_failed", container_id=live.id, **told)
+                    await trio.sleep(_AGAIN_SECONDS)
         except Exception:  # noqa: BLE001 - a supervisor's edge
             _LOG.exception("supervision_broke", container_id=live.id)
         finally:

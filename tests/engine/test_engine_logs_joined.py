@@ -91,7 +91,7 @@ def test_ended_run_is_read_from_whatever_is_left(there: Sources) -> None:
             output = agent.runs[ended.id]
             outside.cloud.copy(ended.log_stream, ended.id, output.lines, dropped=there.dropped)
             output.overwritten, output.holes = min(there.overwritten, there.lines), set(there.holes)
-            at_agent = {n for n in range(output.overwritten + 1, there.lines + 1)} - there.holes
+            at_agent = set(range(output.overwritten + 1, there.lines + 1)) - there.holes
             agent.exit()
             await world.ended(live)
             kept = world.tails.get(ended.id)
