@@ -181,8 +181,10 @@ class Api:
     """The internal API, as a test wants it."""
 
     def __init__(self, socket: Path) -> None:
+        # A connection for each request: a test that ends, or a daemon that dies, leaves no socket open here.
+        limits = httpx.Limits(max_keepalive_connections=0)
         self.http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket)),
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=limits),
             base_url="http://daemon/internal/v1",
             timeout=httpx.Timeout(60),
         )
