@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from sockerless_ecs.engine.contract import Credentials, Filters, PullProgress
@@ -50,7 +50,8 @@ class EngineImages:
             "image", "pull", short, {**image.config.labels, "name": references.familiar_name(wanted)}
         )
         newer = known is None or known.manifest_digest != image.manifest_digest
-        yield _progress(wanted, image, short, newer=newer)
+        async with aclosing(_progress(wanted, image, short, newer=newer)) as progress:
+            yield progress
 
     def find(self, name: str) -> Image:
         """A pulled image by reference or id; raises NotFound in Docker's words."""
@@ -143,7 +144,7 @@ def _shown(name: str) -> str:
 
 async def _progress(
     wanted: references.Reference, image: Image, short: str, *, newer: bool
-) -> AsyncIterator[PullProgress]:
+) -> AsyncGenerator[PullProgress, None]:
     yield PullProgress(
         status=f"Pulling from {wanted.repository}",
         id=wanted.tag or wanted.digest or "",

@@ -63,8 +63,11 @@ class Logs:
         live = self._ledger.find(ref)
         if not (options.stdout or options.stderr):
             raise InvalidParameter("Bad parameters: you must choose at least one stream")
-        async with aclosing(self._lines(live, options)) as batches:
-            yield _filtered(batches, options)
+        async with (
+            aclosing(self._lines(live, options)) as batches,
+            aclosing(_filtered(batches, options)) as filtered,
+        ):
+            yield filtered
 
     async def _lines(self, live: Live, options: LogOptions) -> Batches:
         if options.follow and live.record.state in (State.CREATED, State.STARTING):
@@ -235,7 +238,7 @@ async def _followed(tails: Tails, agent: AgentClient, run: Run, at: _Position) -
                 return
 
 
-async def _filtered(batches: Batches, options: LogOptions) -> AsyncIterator[Sequence[LogLine]]:
+async def _filtered(batches: Batches, options: LogOptions) -> Batches:
     streams = {stream for stream, on in ((STDOUT, options.stdout), (STDERR, options.stderr)) if on}
     everything = options.stdout and options.stderr and not options.since_ns and not options.until_ns
     async for batch in batches:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 
 import structlog
 import trio
@@ -52,7 +52,8 @@ class EventBus:
         self._listeners.add(send)
         old = [event for event in self._history if since_ns and event.time_ns >= since_ns]
         try:
-            yield _events(old, receive, until_ns, wanted)
+            async with aclosing(_events(old, receive, until_ns, wanted)) as events:
+                yield events
         finally:
             self._listeners.discard(send)
             send.close()
@@ -64,7 +65,7 @@ async def _events(
     receive: trio.MemoryReceiveChannel[EngineEvent],
     until_ns: int,
     wanted: Callable[[EngineEvent], bool],
-) -> AsyncIterator[EngineEvent]:
+) -> AsyncGenerator[EngineEvent, None]:
     for event in old:
         if (not until_ns or event.time_ns <= until_ns) and wanted(event):
             yield event

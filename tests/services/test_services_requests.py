@@ -42,8 +42,9 @@ def test_every_task_has_secrets_of_its_own() -> None:
 
 
 def test_neither_command_nor_environment_is_in_what_aws_sees() -> None:
-    seen = repr(new_task(labelled({}), PLACE).request)
-    assert not any(secret in seen for secret in (*CONTAINER.argv, *CONTAINER.config.env))
+    config = replace(labelled({}).config, cmd=("secret-word",), env=("PASSWORD=secret-value",))
+    seen = repr(new_task(replace(labelled({}), config=config), PLACE))
+    assert "secret-" not in seen
 
 
 def test_process_is_what_the_container_says() -> None:
