@@ -93,7 +93,7 @@ def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
 def _fargate(
     stack: ExitStack, options: SandboxOptions, runner: Runner, launcher: Launcher, network: Network
 ) -> _Fargate:
-    table, faults, logs = Table(REGION), Faults(), LogStore(REGION)
+    table, faults, logs = Table(REGION), Faults(), LogStore(REGION, options.log_bytes)
     table.create_cluster(CLUSTER)
     clock = Clock()
     stack.callback(clock.close)

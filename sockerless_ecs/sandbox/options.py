@@ -21,6 +21,8 @@ class SandboxOptions:
     """From the end of a task's processes to STOPPED."""
     log_delay_seconds: float = 1.0
     """From a line written to the line being there in CloudWatch Logs."""
+    log_bytes: int = 256 << 20
+    """How much of a container's output is kept unread on disk, and of a log stream in memory."""
     stopped_task_seconds: float = 3600
     """How long a stopped task can be described."""
     describe_lag_seconds: float = 0

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
-from operator import itemgetter
+from itertools import islice
 from typing import Any
 
-from sockerless_ecs.sandbox.logs.store import LogEvent, LogStore, Stream
+from sockerless_ecs.sandbox.logs.store import Events, LogEvent, LogStore, Stream
 from sockerless_ecs.sandbox.wire.call import AwsError
 
 _MOST_EVENTS = 10_000
 _MOST_BYTES = 1 << 20
+_MOST_SCANNED = 1_000_000
 _EVENT_OVERHEAD = 26
 _TOKEN = re.compile(r"([fb])/(\d{56})/s")
 
@@ -28,21 +28,22 @@ class LogReading:
     def get_events(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """GetLogEvents. It is finished only when the forward token comes back as it was sent."""
         limit = params.get("limit", _MOST_EVENTS)
+        token = params.get("nextToken")
+        forward, position = _parsed(token) if token else (bool(params.get("startFromHead")), 0)
+        stream = self._store.stream(_group_name(params), params["logStreamName"])
+        # A page from the head needs no more than its own events, however much there is.
+        whole = "startTime" in params or not (token or forward)
+        stream.catch_up(None if whole else position + limit)
         with self._store.lock:
-            stream = self._store.stream(_group_name(params), params["logStreamName"])
-            stream.catch_up()
-            events = stream.events
-            low, high = _window(events, params)
-            token = params.get("nextToken")
+            low, high = _window(stream.events, params)
             if token:
-                forward, position = _parsed(token)
                 low, high = (max(low, position), high) if forward else (low, min(high, position))
+            if forward:
+                page = _fitting(stream.events.forward(low, high), limit)
+                start, end = low, low + len(page)
             else:
-                forward = bool(params.get("startFromHead"))
-            start, end = (
-                _forward(events, low, high, limit) if forward else _backward(events, low, high, limit)
-            )
-            page = events[start:end]
+                page = _fitting(stream.events.backward(low, high), limit)[::-1]
+                start, end = max(high - len(page), 0), max(high, low)
         return {
             "events": [_shown(event) for event in page],
             "nextForwardToken": f"f/{end:056d}/s",
@@ -56,25 +57,29 @@ class LogReading:
         skip = _number(params.get("nextToken"))
         with self._store.lock:
             streams = self._streams(params)
-            for stream in streams:
-                stream.catch_up()
-            rows = merge(*(_rows(stream, params) for stream in streams), key=lambda row: row[1].timestamp)
-            found: list[dict[str, Any]] = []
-            size = 0
-            more = False
-            for number, (name, index, event) in enumerate((n, i, e) for n, e, i in rows):
-                if number < skip:
-                    continue
-                size += len(event.message) + _EVENT_OVERHEAD
-                if len(found) >= limit or size > _MOST_BYTES:
-                    more, skip = True, number
-                    break
-                if matches(event.message):
-                    shown = _shown(event) | {
-                        "logStreamName": name,
-                        "eventId": f"{event.timestamp:036d}{index:020d}",
-                    }
-                    found.append(shown)
+        for stream in streams:
+            stream.catch_up(None)
+        with self._store.lock:
+            copies = [(stream.name, stream.events.copy()) for stream in streams]
+        rows = merge(
+            *(_rows(name, events, params) for name, events in copies), key=lambda row: row[1].timestamp
+        )
+        found: list[dict[str, Any]] = []
+        size = 0
+        more = False
+        for number, (name, event, index) in enumerate(rows):
+            if number < skip:
+                continue
+            size += len(event.message) + _EVENT_OVERHEAD if (matching := matches(event.message)) else 0
+            if len(found) >= limit or size > _MOST_BYTES or number - skip >= _MOST_SCANNED:
+                more, skip = True, number
+                break
+            if matching:
+                shown = _shown(event) | {
+                    "logStreamName": name,
+                    "eventId": f"{event.timestamp:036d}{index:020d}",
+                }
+                found.append(shown)
         answer: dict[str, Any] = {"events": found, "searchedLogStreams": []}
         return answer | {"nextToken": f"n/{skip}"} if more else answer
 
@@ -99,32 +104,23 @@ def _group_name(params: Mapping[str, Any]) -> str:
     return str(name)
 
 
-def _window(events: list[LogEvent], params: Mapping[str, Any]) -> tuple[int, int]:
-    """The events from startTime (included) to endTime (excluded)."""
+def _window(events: Events, params: Mapping[str, Any]) -> tuple[int, int]:
+    """The numbers of the events from startTime (included) to endTime (excluded)."""
     start, end = params.get("startTime"), params.get("endTime")
-    low = 0 if start is None else bisect_left(events, start, key=itemgetter(0))
-    high = len(events) if end is None else bisect_left(events, end, key=itemgetter(0))
-    return low, high
+    low = events.first if start is None else events.since(start)
+    return low, events.end if end is None else events.since(end)
 
 
-def _forward(events: list[LogEvent], low: int, high: int, limit: int) -> tuple[int, int]:
-    size, end = 0, low
-    while end < high and end - low < limit:
-        size += len(events[end].message.encode()) + _EVENT_OVERHEAD
-        if size > _MOST_BYTES and end > low:
+def _fitting(events: Iterable[LogEvent], limit: int) -> list[LogEvent]:
+    """As many as a page holds, but one at least."""
+    page: list[LogEvent] = []
+    size = 0
+    for event in islice(events, limit):
+        size += len(event.message.encode()) + _EVENT_OVERHEAD
+        if size > _MOST_BYTES and page:
             break
-        end += 1
-    return low, end
-
-
-def _backward(events: list[LogEvent], low: int, high: int, limit: int) -> tuple[int, int]:
-    size, start = 0, high
-    while start > low and high - start < limit:
-        size += len(events[start - 1].message.encode()) + _EVENT_OVERHEAD
-        if size > _MOST_BYTES and start < high:
-            break
-        start -= 1
-    return start, max(start, high)
+        page.append(event)
+    return page
 
 
 def _parsed(token: str) -> tuple[bool, int]:
@@ -142,9 +138,10 @@ def _number(token: str | None) -> int:
     return int(token[2:])
 
 
-def _rows(stream: Stream, params: Mapping[str, Any]) -> list[tuple[str, LogEvent, int]]:
-    low, high = _window(stream.events, params)
-    return [(stream.name, stream.events[index], index) for index in range(low, high)]
+def _rows(name: str, events: Events, params: Mapping[str, Any]) -> Iterator[tuple[str, LogEvent, int]]:
+    low, high = _window(events, params)
+    for index, event in enumerate(events.forward(low, high), low):
+        yield name, event, index
 
 
 def _shown(event: LogEvent) -> dict[str, Any]:

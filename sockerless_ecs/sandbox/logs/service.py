@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sockerless_ecs.sandbox.logs.reading import LogReading
-from sockerless_ecs.sandbox.logs.store import Group, LogEvent, LogStore, Stream, now_ms
+from sockerless_ecs.sandbox.logs.store import Group, LogEvent, LogStore, Stream, block, now_ms
 from sockerless_ecs.sandbox.wire.call import AwsError
 
 _LONGEST_EVENT = 1 << 20
@@ -90,10 +90,11 @@ class Logs:
         with self._store.lock:
             group = self._store.group(params.get("logGroupName") or params.get("logGroupIdentifier") or "")
             streams = [stream for name, stream in group.streams.items() if name.startswith(prefix)]
-            for stream in streams:
-                stream.catch_up()
-        streams.sort(key=_last_time if by_time else _name, reverse=bool(params.get("descending")))
-        return _page([_stream_shown(stream) for stream in streams], "logStreams", params)
+        for stream in streams:
+            stream.catch_up(None)
+        with self._store.lock:
+            streams.sort(key=_last_time if by_time else _name, reverse=bool(params.get("descending")))
+            return _page([_stream_shown(stream) for stream in streams], "logStreams", params)
 
     def _put(self, params: Mapping[str, Any]) -> dict[str, Any]:
         events = params["logEvents"]
@@ -117,7 +118,9 @@ class Logs:
             if oldest <= event["timestamp"] <= newest
         ]
         with self._store.lock:
-            self._store.stream(params["logGroupName"], params["logStreamName"]).append(accepted)
+            stream = self._store.stream(params["logGroupName"], params["logStreamName"])
+            for event in accepted:
+                stream.events.append(block(event))
         answer: dict[str, Any] = {"nextSequenceToken": f"{now:056d}"}
         rejected: dict[str, int] = {}
         if too_old := sum(time < oldest for time in times):
@@ -142,7 +145,8 @@ def _name(stream: Stream) -> tuple[int, str]:
 
 
 def _last_time(stream: Stream) -> tuple[int, str]:
-    return stream.events[-1].timestamp if stream.events else 0, stream.name
+    edges = stream.events.edges
+    return edges[1].timestamp if edges else 0, stream.name
 
 
 def _group_shown(group: Group) -> dict[str, Any]:
@@ -166,9 +170,10 @@ def _stream_shown(stream: Stream) -> dict[str, Any]:
         "storedBytes": 0,
         "uploadSequenceToken": "0" * 56,
     }
-    if not stream.events:
+    edges = stream.events.edges
+    if edges is None:
         return shown
-    first, last = stream.events[0], stream.events[-1]
+    first, last = edges
     return shown | {
         "firstEventTimestamp": first.timestamp,
         "lastEventTimestamp": last.timestamp,
