@@ -227,6 +227,7 @@ async def _followed(tails: Tails, agent: AgentClient, run: Run, at: _Position) -
     """What comes, through the run's one reader; raises Lagged when this follower is too slow for it."""
     tail = tails.open(agent, run.id, at.done)
     with tail.followed():
+        tail.taken(at.done)  # who caught up elsewhere may be ahead of the reader, which must not wait for it
         while True:
             await tail.wait_past(at.done)
             for batch in tail.after(at.done):

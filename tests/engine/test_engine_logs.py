@@ -198,3 +198,29 @@ async def test_reader_that_leaves_half_way_leaves_nothing_behind(
             assert [line.data for line in await anext(aiter(batches))] == [b"1\n"]
     await world.idle()
     assert world.tails.get(world.ledger.runs_of(live.id)[0].id) is None
+
+
+async def test_follower_that_is_ahead_of_the_reader_is_not_waited_for(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """Another one stalls at the beginning: the reader goes on for the sake of who wants only the end."""
+    live = await world.run()
+    world.agent.chunk = 1
+    world.agent.print(*["x" * 1000] * 3000)
+    [run] = world.ledger.runs_of(live.id)
+    assert live.agent is not None
+    stalled = world.tails.open(live.agent, run.id, 0)
+    got: list[LogLine] = []
+    with stalled.followed():
+        await world.idle()
+        assert 0 < stalled.newest < 3000
+
+        async def follow() -> None:
+            got.extend(await read(world, live.id, follow=True, tail=0))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow)
+            await trio.sleep(1)
+            world.agent.print("end")
+            world.agent.exit()
+    assert text(got) == "end"
