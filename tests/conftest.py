@@ -59,9 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOT_RUN] = []
     # Go wants a place for its cache also where there is no HOME; what tests compile fetches nothing.
-    assert config.cache is not None
-    os.environ.setdefault("GOCACHE", str(config.cache.mkdir("go") / "build"))
-    os.environ.setdefault("GOPATH", str(config.cache.mkdir("go") / "path"))
+    if config.pluginmanager.hasplugin("cacheprovider") and config.cache is not None:
+        os.environ.setdefault("GOCACHE", str(config.cache.mkdir("go") / "build"))
+        os.environ.setdefault("GOPATH", str(config.cache.mkdir("go") / "path"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

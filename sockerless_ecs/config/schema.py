@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from sockerless_ecs.config import rules as rules
+from sockerless_ecs.config import rules
 
 T = TypeVar("T")
 

@@ -56,13 +56,19 @@ class Reconciler:
                     self._supervisor.follow(live)
                 case State.EXITED | State.DEAD if placed:
                     self._supervisor.follow(live)
+                case State.CREATED if record.host.auto_remove and record.error:
+                    self._leftovers.append(live)  # its start failed
                 case State.EXITED | State.DEAD if record.host.auto_remove:
                     self._leftovers.append(live)
 
     async def settle(self) -> None:
         """Then what takes time: removals that were promised, and the starts whose RunTask is in doubt."""
         for live in self._leftovers:
-            if live.record.state in (State.EXITED, State.DEAD):  # else it was started meanwhile
+            if live.record.state in (State.CREATED, State.EXITED, State.DEAD):  # else it was started
+                State.CREATED,
+                State.EXITED,
+                State.DEAD,
+            ):  # else it was started meanwhile
                 await self._remover.insist(live)
         if self._doubtful:
             await self._settle(self._doubtful)

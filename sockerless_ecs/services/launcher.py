@@ -14,7 +14,7 @@ from sockerless_ecs.agent import (
     StartRefused,
     WrongAgent,
 )
-from sockerless_ecs.aws import Ecs
+from sockerless_ecs.aws import Ecs, TokenReused
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unavailable
 from sockerless_ecs.model.container import Container, Run, RunId, Task, TaskArn, new_run_id
 from sockerless_ecs.model.lifecycle import Event, State
@@ -216,7 +216,7 @@ class Launcher:
 
     async def _run_task(self, live: Live, task: Task) -> Task:
         try:
-            snapshot = await self._ecs.run_task(task.request)
+            arn_of_task = TaskArn((await self._ecs.run_task(task.request)).arn)
         except NotFound:
             # Somebody deregistered the definition. Nothing was launched: ask for a new one with a new token.
             await self._definitions.renew(live.record.task_definition_arn)
@@ -226,10 +226,14 @@ class Launcher:
             )
             live.become(task_definition_arn=arn)
             task = await self._request(live)
-            snapshot = await self._ecs.run_task(task.request)
+            arn_of_task = TaskArn((await self._ecs.run_task(task.request)).arn)
+        except TokenReused as reused:
+            if not reused.task_arns:
+                raise
+            arn_of_task = reused.task_arns[0]  # what the token made is what was asked for
         # The thread is never abandoned: an ARN that exists reaches this line, even when cancelled.
         with trio.CancelScope(shield=True):
-            task = await self.adopt(live, task, TaskArn(snapshot.arn))
+            task = await self.adopt(live, task, arn_of_task)
         return task  # noqa: RET504 - mypy cannot know that a shield swallows nothing
 
     async def adopt(self, live: Live, task: Task, arn: TaskArn) -> Task:

@@ -11,6 +11,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from sockerless_ecs.agent import AgentLost, AgentUnreachable, StartRefused, WrongAgent
+from sockerless_ecs.aws import TokenReused
 from sockerless_ecs.errors import (
     Conflict,
     InvalidParameter,
@@ -74,6 +75,19 @@ async def test_client_that_leaves_does_not_stop_the_start(world: World, autojump
         await world.containers.start(live.id)
     await world.until(live, State.RUNNING)
     assert len(world.ecs.tasks) == 1
+
+
+async def test_token_that_was_spent_on_another_request_leads_to_its_task(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """ECS names the task that the client token made: it is adopted, and no second one is made."""
+    live = await world.create()
+    made = TaskArn(f"arn:aws:ecs:eu-west-1:1:task/c/{1:032}")
+    world.ecs.faults["run_task answer"].append(TokenReused("changed parameters", task_arns=(made,)))
+    await world.containers.start(live.id)
+    assert live.record.task is not None
+    assert live.record.task.arn == made == world.ecs.arn
+    assert len(world.ecs.requests) == 1
 
 
 async def test_definition_that_somebody_deregistered_is_registered_again(

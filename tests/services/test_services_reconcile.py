@@ -153,6 +153,19 @@ async def test_what_has_no_task_stays_as_it_was(autojump_clock: MockClock, state
     assert await outside.store.get(Container, record.id) == record
 
 
+async def test_failed_start_that_was_to_be_removed_is_cleared(autojump_clock: MockClock) -> None:
+    """The daemon died between the failure and the removal that `--rm` promised."""
+    outside = Outside()
+    async with daemon(outside) as world:
+        live = await world.create(auto_remove=True)
+        record = replace(live.record, error="no capacity")
+    await outside.store.commit(Put(record))
+    async with daemon(outside) as world:
+        world.reconciler.begin()
+        await world.reconciler.settle()
+    assert await outside.store.get(Container, record.id) is None
+
+
 async def test_run_survives_only_with_its_container(autojump_clock: MockClock) -> None:
     outside = Outside()
     async with daemon(outside) as world:
