@@ -65,10 +65,6 @@ class Reconciler:
         """Then what takes time: removals that were promised, and the starts whose RunTask is in doubt."""
         for live in self._leftovers:
             if live.record.state in (State.CREATED, State.EXITED, State.DEAD):  # else it was started
-                State.CREATED,
-                State.EXITED,
-                State.DEAD,
-            ):  # else it was started meanwhile
                 await self._remover.insist(live)
         if self._doubtful:
             await self._settle(self._doubtful)
