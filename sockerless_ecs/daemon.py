@@ -44,7 +44,8 @@ async def serve(
     with _held_identity(settings) as identity:
         async with _stored(settings, open_state) as store:
             calls = await aws.connect(settings.ecs.region, settings.ecs.endpoint_url or None)
-            async with _registry(settings, calls) as registry:
+            ecr = aws.Ecr(calls)
+            async with _registry(settings, ecr) as registry:
                 ledger = Ledger(store, await store.load())
 
                 def build(services: trio.Nursery, jobs: trio.Nursery) -> Rooms:
@@ -54,6 +55,7 @@ async def serve(
                         ledger=ledger,
                         calls=calls,
                         registry=registry,
+                        ecr=ecr,
                         ecs=open_ecs(calls, settings.ecs.cluster),
                         services=services,
                         jobs=jobs,
@@ -148,9 +150,7 @@ async def _stored(settings: Settings, open_state: OpenStore) -> AsyncIterator[St
 
 
 @asynccontextmanager
-async def _registry(settings: Settings, calls: aws.Calls) -> AsyncIterator[RegistryClient]:
-    ecr = aws.Ecr(calls)
-
+async def _registry(settings: Settings, ecr: aws.Ecr) -> AsyncIterator[RegistryClient]:
     async def credentials(registry: str) -> Login | None:
         """ECR's own login for ECR; other registries' come with the images."""
         if ".dkr.ecr." not in registry:

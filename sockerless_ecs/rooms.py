@@ -50,6 +50,7 @@ class Rooms:
         ledger: Ledger,
         calls: aws.Calls,
         registry: RegistryClient,
+        ecr: aws.Ecr,
         ecs: aws.Ecs,
         services: trio.Nursery,
         jobs: trio.Nursery,
@@ -81,7 +82,7 @@ class Rooms:
             connect=connect,
         )
         self.publisher = Publisher(
-            ecr=aws.Ecr(calls),
+            ecr=ecr,
             registry=registry,
             repository=settings.agent.repository,
             tags=settings.ecs.tags,

@@ -28,7 +28,7 @@ themselves; only their last has the newline.
 
 from sockerless_ecs.agent.awslogs import AwslogsParser, FinalRecord
 from sockerless_ecs.agent.client import AgentClient
-from sockerless_ecs.agent.identity import client_context, new_identity, public_key_sha256
+from sockerless_ecs.agent.identity import client_context
 from sockerless_ecs.agent.image import AgentImage, ImageTarget, agent_image, publish
 from sockerless_ecs.agent.protocol import (
     AgentEvent,
@@ -59,7 +59,5 @@ __all__ = [
     "WrongAgent",
     "agent_image",
     "client_context",
-    "new_identity",
-    "public_key_sha256",
     "publish",
 ]

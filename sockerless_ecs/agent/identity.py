@@ -1,4 +1,4 @@
-"""Who may talk to an agent, and how an agent proves who it is: keys, contexts, proofs."""
+"""Who may talk to an agent, and how an agent proves who it is: contexts and proofs."""
 
 from __future__ import annotations
 
@@ -6,38 +6,8 @@ import hashlib
 import hmac
 import os
 import ssl
-from datetime import UTC, datetime, timedelta
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 _PROOF_LABEL = b"sockerless-agent-proof-v1\x00"
-_LIFETIME = timedelta(days=100 * 365)  # the key is pinned; its dates mean nothing
-
-
-def new_identity() -> tuple[bytes, bytes]:
-    """A fresh key pair for a daemon: its certificate and its private key, both PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sockerless-ecs")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + _LIFETIME)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), private
-
-
-def public_key_sha256(certificate_pem: bytes) -> str:
-    """What an agent pins: the SHA-256 of the certificate's SubjectPublicKeyInfo, in hex."""
-    key = x509.load_pem_x509_certificate(certificate_pem).public_key()
-    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(spki).hexdigest()
 
 
 def client_context(certificate_pem: bytes, key_pem: bytes) -> ssl.SSLContext:

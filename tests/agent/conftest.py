@@ -26,11 +26,10 @@ from sockerless_ecs.agent import (
     AgentUnreachable,
     StartRequest,
     client_context,
-    new_identity,
-    public_key_sha256,
 )
 from sockerless_ecs.agent.build_hook import binary_path, build_agent
 from sockerless_ecs.model.log import LogLine
+from sockerless_ecs.store import new_identity
 
 TOKEN = bytes(range(32))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -47,8 +46,8 @@ class Keys:
 
 
 def new_keys() -> Keys:
-    certificate, key = new_identity()
-    return Keys(client_context(certificate, key), public_key_sha256(certificate))
+    identity = new_identity()
+    return Keys(client_context(identity.certificate_pem, identity.key_pem), identity.public_key_sha256)
 
 
 @dataclass

@@ -18,9 +18,8 @@ from sockerless_ecs.agent import (
     AgentUnreachable,
     StartRequest,
     WrongAgent,
-    new_identity,
-    public_key_sha256,
 )
+from sockerless_ecs.store import new_identity
 from tests.agent.conftest import TOKEN, StartAgent, new_keys
 
 
@@ -110,11 +109,11 @@ async def test_nursery_makes_the_next_connection_ready(start_agent: StartAgent) 
 
 
 def test_pin_is_the_digest_of_the_public_key() -> None:
-    certificate, key = new_identity()
-    public = x509.load_pem_x509_certificate(certificate).public_key()
+    identity = new_identity()
+    public = x509.load_pem_x509_certificate(identity.certificate_pem).public_key()
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    assert public_key_sha256(certificate) == hashlib.sha256(spki).hexdigest()
-    assert b"PRIVATE KEY" in key
+    assert identity.public_key_sha256 == hashlib.sha256(spki).hexdigest()
+    assert b"PRIVATE KEY" in identity.key_pem
 
 
 async def test_install_copies_the_binary_whole(agent_binary: Path, tmp_path: Path) -> None:

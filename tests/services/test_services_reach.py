@@ -10,14 +10,16 @@ import pytest
 import trio
 import trio.testing
 
-from sockerless_ecs.agent import AgentClient, WrongAgent, client_context, new_identity
+from sockerless_ecs.agent import AgentClient, WrongAgent, client_context
 from sockerless_ecs.services.reach import reach_unless
+from sockerless_ecs.store import new_identity
 from tests.services.fake_agent import FakeAgent, FakeClient
 
 
 @pytest.fixture(scope="module")
 def context() -> ssl.SSLContext:
-    return client_context(*new_identity())
+    identity = new_identity()
+    return client_context(identity.certificate_pem, identity.key_pem)
 
 
 class Scripted(FakeClient):
