@@ -7,12 +7,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sockerless_ecs.model.container import Container, CreateRequest, ExitStatus
+from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.exec import Exec
+from sockerless_ecs.model.files import Change, PathStat
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.model.log import LogLine, LogOptions
 from sockerless_ecs.model.network import Network
+from sockerless_ecs.model.usage import ProcessTable, Usage
 from sockerless_ecs.model.volume import Volume
 
 Filters = Mapping[str, Sequence[str]]
@@ -65,6 +67,77 @@ class Credentials:
     server_address: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRemoved:
+    """One step of an image's removal: a name taken away, or the image itself deleted."""
+
+    untagged: str = ""
+    deleted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskUsage:
+    """What `system df` shows: everything this engine keeps."""
+
+    layers_bytes: int
+    images: tuple[Image, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachOptions:
+    """What a client wants of a container's streams."""
+
+    stream: bool = True
+    """What comes from now on; without it only `logs`."""
+    logs: bool = False
+    """What the current run has written so far, first."""
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    detach_keys: str = ""
+    """As the client wrote them (`ctrl-p,ctrl-q`); empty = Docker's default. Only for terminals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalSize:
+    """In characters."""
+
+    rows: int
+    columns: int
+
+
+class Streams(Protocol):
+    """An attached process: its output and its standard input. One task may receive while another sends."""
+
+    @property
+    def tty(self) -> bool:
+        """Whether what comes is a terminal's raw bytes, else Docker's 8-byte frames."""
+
+    async def receive(self) -> bytes:
+        """Some of the output; `b""` once all of it was given, or the client has typed the detach keys.
+
+        Raises Unavailable when the process's agent was lost for good.
+        """
+
+    async def send(self, data: bytes) -> None:
+        """Standard input, waiting while the process does not read; dropped once nothing reads it any more."""
+
+    async def send_eof(self) -> None:
+        """The client has no more input: it closed its side, or is gone."""
+
+
+class Archive(Protocol):
+    """Files on their way out: a tar."""
+
+    @property
+    def stat(self) -> PathStat:
+        """What was asked for."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The tar's bytes; raises Unavailable when it is cut short."""
+
+
 class Waiting(Protocol):
     """A registered wait: it sees every exit that comes after it was made."""
 
@@ -98,13 +171,16 @@ class Containers(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[LogLine]]]:
         """Batches of lines; entering raises what is wrong with the request."""
 
-    async def stop(self, ref: str, grace_seconds: float | None = None) -> None:
-        """The stop signal, then SIGKILL; None = the container's own timeout, negative = wait for ever."""
+    async def stop(self, ref: str, grace_seconds: float | None = None, signal: str = "") -> None:
+        """`signal` (empty = the container's stop signal), then SIGKILL.
+
+        Seconds: None = the container's own timeout, negative = wait for ever.
+        """
 
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         """Any signal, by name or number; Conflict when not running."""
 
-    async def restart(self, ref: str, grace_seconds: float | None = None) -> None:
+    async def restart(self, ref: str, grace_seconds: float | None = None, signal: str = "") -> None:
         """Stop if running, then start."""
 
     async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None:
@@ -125,18 +201,72 @@ class Containers(Protocol):
     async def prune(self, filters: Filters) -> Sequence[str]:
         """Remove what is stopped; the ids that went."""
 
-    async def attach(self, ref: str) -> None:
-        """Streams of the main process."""
+    async def update(self, ref: str, wanted: ContainerUpdate) -> Sequence[str]:
+        """Change what can be; the warnings. Conflict for what a running task cannot change."""
+
+    async def resize(self, ref: str, size: TerminalSize) -> None:
+        """The terminal's size; Conflict when it does not run or has no terminal."""
+
+    def attach(self, ref: str, options: AttachOptions) -> AbstractAsyncContextManager[Streams]:
+        """The main process's streams; entering raises what is wrong with the request.
+
+        A container that has not started is attached to its next run, from its first byte. Leaving detaches;
+        the process goes on (its standard input ends if the container has `stdin_once`).
+        """
+
+    async def top(self, ref: str, ps_args: str = "") -> ProcessTable:
+        """Its processes; Conflict when not running, InvalidParameter for arguments that are not known."""
+
+    async def usage(self, ref: str) -> Usage | None:
+        """One sample; None when it does not run."""
+
+    async def changes(self, ref: str) -> Sequence[Change]:
+        """What differs from the image, by path."""
+
+    def export(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Its whole file system as a tar, volumes and kernel file systems left out."""
+
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """NotFound when there is no such path."""
+
+    def read_archive(self, ref: str, path: str) -> AbstractAsyncContextManager[Archive]:
+        """A tar of a path, named by its base name; entering raises NotFound."""
+
+    async def write_archive(
+        self,
+        ref: str,
+        path: str,
+        body: AsyncIterator[bytes],
+        *,
+        no_overwrite_dir_non_dir: bool = False,
+        copy_uid_gid: bool = False,
+    ) -> None:
+        """Unpack a tar (plain, gzip, bzip2, xz or zstd) below a directory; NotFound when there is none.
+
+        InvalidParameter for what is no tar, leaves the directory or is too large. A failure half-way leaves
+        what was unpacked so far, as in Docker.
+        """
 
 
 class Execs(Protocol):
-    """More processes in a running container."""
+    """More processes in a running container. Unknown: NotFound, `No such exec instance: …`."""
 
     async def create(self, ref: str, request: Exec) -> str:
-        """The new exec's id."""
+        """The new exec's id; Conflict when the container does not run or is paused."""
 
-    async def start(self, exec_id: str) -> None:
-        """Run it."""
+    def attached(
+        self, exec_id: str, *, tty: bool = False, size: TerminalSize | None = None
+    ) -> AbstractAsyncContextManager[Streams]:
+        """Run it with its streams; entering raises Conflict when it has run, or why it does not start.
+
+        Its exit code is known once `receive` has given all. Leaving does not end it.
+        """
+
+    async def start(self, exec_id: str, *, tty: bool = False, size: TerminalSize | None = None) -> None:
+        """Run it with nobody attached; returns once it runs."""
+
+    async def resize(self, exec_id: str, size: TerminalSize) -> None:
+        """The terminal's size; Conflict when it does not run or has no terminal."""
 
     async def inspect(self, exec_id: str) -> Exec:
         """Its record."""
@@ -159,14 +289,17 @@ class Images(Protocol):
     async def list(self, filters: Filters) -> Sequence[Image]:
         """All that were pulled."""
 
-    async def load(self) -> None:
-        """From a tar."""
+    def load(self, body: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """From a tar (docker-archive or OCI layout), streamed to ECR; the last lines name what was loaded.
+
+        Entering or iterating raises InvalidParameter for what is no image, Unavailable when ECR fails.
+        """
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name."""
 
-    async def remove(self, name: str, *, force: bool = False) -> None:
-        """Forget it."""
+    async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
+        """Forget a name, and with the last one the image; Conflict while a container uses it."""
 
 
 class Networks(Protocol):
@@ -225,8 +358,8 @@ class System(Protocol):
     async def ping(self) -> None:
         """Whether it serves."""
 
-    async def disk_usage(self) -> None:
-        """What takes room."""
+    async def disk_usage(self) -> DiskUsage:
+        """What takes room, from memory."""
 
     def events(
         self, *, since_ns: int = 0, until_ns: int = 0, filters: Filters
@@ -260,6 +393,10 @@ class Backend(Protocol):
     @property
     def system(self) -> System:
         """The engine itself."""
+
+    @property
+    def revision(self) -> int:
+        """Rises whenever what inspect or a list shows has changed: rendered answers keep till then."""
 
     def capabilities(self) -> Mapping[str, object]:
         """The seed's document: backend, version, capabilities."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -50,14 +50,42 @@ class Streamed:
     at_drain: Callable[[Output], Awaitable[None]] | None = None
 
 
+class Duplex(Protocol):
+    """A connection that was taken over: raw bytes both ways. One task may receive while another sends."""
+
+    async def receive(self) -> bytes:
+        """Some bytes, 256 KiB at most; `b""` at the client's half-close, or when it is gone."""
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it, waiting while the client does not read. Raises BrokenPipeError when it is gone."""
+
+    async def gone(self) -> None:
+        """Return when the client is gone altogether, which is more than a half-close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hijack:
+    """An answer that takes the connection over (Docker's `Upgrade: tcp`, or none asked for).
+
+    `converse` gets a function that switches over, told the content type; until it is called a failure is an
+    ordinary answer on a connection that stays usable. The connection ends when `converse` returns, after what
+    was sent has left; a drain cancels it.
+    """
+
+    converse: Callable[[Callable[[str], Awaitable[Duplex]]], Awaitable[None]]
+
+
 class Socket(Protocol):
     """A WebSocket."""
 
     async def accept(self) -> None:
         """Shake hands; until then a failure is still an ordinary answer."""
 
-    async def send(self, text: str) -> None:
-        """Send one message."""
+    async def send(self, text: str | bytes) -> None:
+        """Send one message: text, or binary."""
+
+    async def receive(self) -> str | bytes:
+        """The client's next message; the route is cancelled when the client goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +96,13 @@ class Call:
     path: Mapping[str, str]
     query: Query
     read_body: Callable[[], Awaitable[bytes]]
+    """The whole body, at most `BODY_BYTES`."""
+    stream_body: Callable[[], AsyncIterator[bytes]]
+    """The body as it arrives, of any length, with back-pressure; InvalidParameter when it is cut short."""
+    headers: Mapping[str, str]
+    """By lower-case name, first values only."""
+    version: tuple[int, int]
+    """The Docker API version that the path asked for, else our newest; (0, 0) on the internal API."""
 
     @property
     def ref(self) -> str:
@@ -87,7 +122,7 @@ class Route:
     path: str
     operation: str
     summary: str
-    handle: Callable[[Call], Awaitable[Reply | Streamed]]
+    handle: Callable[[Call], Awaitable[Reply | Streamed | Hijack]]
     query: tuple[str, ...] = ()
     body: Any = None
     answer: Any = None

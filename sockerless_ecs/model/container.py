@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
+from sockerless_ecs.model.health import Health
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.taskdef import RunTaskRequest
 
@@ -112,6 +113,15 @@ class CreateRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerUpdate:
+    """What `update` asks for; None = leave it."""
+
+    restart_policy: RestartPolicy | None = None
+    memory_bytes: int | None = None
+    nano_cpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """The Fargate task a container lives in: persisted before RunTask (`arn` None) and after each step."""
 
@@ -151,7 +161,12 @@ class Container:
     started_ns: int = 0
     finished_ns: int = 0
     restart_count: int = 0
+    """Restarts by the restart policy, since the last start that somebody asked for."""
     stopped_by_user: bool = False
+    health: Health | None = None
+    """Of the current run, where it has a health check."""
+    exec_ids: tuple[str, ...] = ()
+    """Execs that run now; they end with the daemon's memory."""
 
     @property
     def argv(self) -> tuple[str, ...]:

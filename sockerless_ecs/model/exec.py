@@ -9,7 +9,7 @@ from sockerless_ecs.model.container import ContainerId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exec:
-    """An exec instance; `exit_code` is None until it has ended."""
+    """An exec instance; `exit_code` is None until it has ended, `started` once it was asked to run."""
 
     id: str
     container_id: ContainerId
@@ -23,5 +23,12 @@ class Exec:
     attach_stdout: bool = False
     attach_stderr: bool = False
     privileged: bool = False
+    detach_keys: str = ""
+    started: bool = False
     pid: int = 0
     exit_code: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives, as far as is known."""
+        return self.started and self.exit_code is None

@@ -13,6 +13,7 @@ class State(StrEnum):
     CREATED = "created"
     STARTING = "starting"
     RUNNING = "running"
+    RESTARTING = "restarting"
     PAUSED = "paused"
     EXITED = "exited"
     DEAD = "dead"
@@ -27,6 +28,11 @@ class State(StrEnum):
         """Whether a process of the user's runs."""
         return self in (State.RUNNING, State.PAUSED)
 
+    @property
+    def active(self) -> bool:
+        """What Docker calls running: a process runs, or will again by the restart policy."""
+        return self.alive or self is State.RESTARTING
+
 
 class Event(StrEnum):
     """What can happen to a container."""
@@ -36,6 +42,8 @@ class Event(StrEnum):
     FAILED = "failed"
     FAILED_AGAIN = "failed again"
     EXITED = "exited"
+    EXITED_TO_RESTART = "exited to be restarted"
+    STAY_DOWN = "stay down"
     LOST = "lost"
     PAUSE = "pause"
     UNPAUSE = "unpause"
@@ -50,6 +58,10 @@ _NEXT: dict[tuple[State, Event], State] = {
     (State.STARTING, Event.FAILED): State.CREATED,
     (State.STARTING, Event.FAILED_AGAIN): State.EXITED,
     (State.RUNNING, Event.EXITED): State.EXITED,
+    (State.RUNNING, Event.EXITED_TO_RESTART): State.RESTARTING,
+    (State.PAUSED, Event.EXITED_TO_RESTART): State.RESTARTING,
+    (State.RESTARTING, Event.BEGIN): State.STARTING,
+    (State.RESTARTING, Event.STAY_DOWN): State.EXITED,
     (State.RUNNING, Event.LOST): State.DEAD,
     (State.RUNNING, Event.PAUSE): State.PAUSED,
     (State.PAUSED, Event.UNPAUSE): State.RUNNING,
