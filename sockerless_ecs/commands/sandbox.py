@@ -1,8 +1,8 @@
 """Run the daemon on an embedded AWS that executes tasks as local processes: for trying, developing, testing.
 
-Without COMMAND it runs until interrupted. With COMMAND (after --) it runs that, with SOCKERLESS_SOCKET,
-AWS_ENDPOINT_URL and credentials that are worth nothing, and exits with its code. Nothing is left behind
-but what --state-dir asks to keep.
+Without COMMAND it runs until interrupted. With COMMAND (after --) it runs that, with DOCKER_HOST,
+SOCKERLESS_SOCKET, AWS_ENDPOINT_URL and credentials that are worth nothing, and exits with its code.
+Nothing is left behind but what --state-dir asks to keep.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def describe(sandboxed: Sandboxed, where: IO[str]) -> None:
         f"AWS endpoint   {info.endpoint_url}",
         f"registry       {info.registry}",
         f"internal API   {sandboxed.socket}",
-        f"To use it:     export SOCKERLESS_SOCKET={sandboxed.socket}",
+        f"To use it:     export DOCKER_HOST={sandboxed.docker_host}",
+        f"               export SOCKERLESS_SOCKET={sandboxed.socket}",
     ]
     where.write("\n".join(lines) + "\n")
     where.flush()

@@ -31,6 +31,7 @@ _END_SECONDS: Final = 15.0
 _GRACE_SECONDS: Final = 5.0
 _SHOWN_LINES: Final = 20
 _MODES: Final = ("full", "rootless", "bare")
+_OF_OTHER_DAEMONS: Final = ("DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,9 @@ class Sandboxed:
 
     info: SandboxInfo
     socket: Path
+    docker_host: str
     environment: Mapping[str, str]
-    """For programs that use it: SOCKERLESS_SOCKET, AWS_ENDPOINT_URL, credentials that are worth nothing."""
+    """For programs that use it: DOCKER_HOST, SOCKERLESS_SOCKET, AWS_ENDPOINT_URL, worthless credentials."""
     process: subprocess.Popen[bytes]
 
     async def ended(self) -> int:
@@ -102,17 +104,17 @@ async def sandboxed_daemon(options: SandboxOptions, *, log_to_file: bool) -> Asy
     async with embedded_aws(options) as info:
         folder = info.state_dir / "daemon"
         folder.mkdir(mode=0o700, exist_ok=True)
-        socket = folder / "backend.sock"
+        socket, docker_socket = folder / "backend.sock", folder / "docker.sock"
         environment = _without_aws(os.environ) | credentials(info)
-        with _daemon(
-            folder, _configuration(info, folder, socket), environment, log_to_file=log_to_file
-        ) as process:
+        with _daemon(folder, _configuration(info, folder), environment, log_to_file=log_to_file) as process:
             try:
                 await _ready(socket, process, folder / "daemon.log")
                 yield Sandboxed(
                     info=info,
                     socket=socket,
-                    environment=environment | {"SOCKERLESS_SOCKET": str(socket)},
+                    docker_host=f"unix://{docker_socket}",
+                    environment=_for_clients(environment)
+                    | {"SOCKERLESS_SOCKET": str(socket), "DOCKER_HOST": f"unix://{docker_socket}"},
                     process=process,
                 )
             finally:
@@ -137,13 +139,19 @@ def _daemon(
         yield start_tied(command, own, output=log, new_session=True)
 
 
-def _configuration(info: SandboxInfo, folder: Path, socket: Path) -> dict[str, Any]:
+def _configuration(info: SandboxInfo, folder: Path) -> dict[str, Any]:
     return daemon_settings(info) | {
-        "listen": {"socket": str(socket)},
+        "listen": {"socket": str(folder / "backend.sock")},
+        "docker": {"socket": str(folder / "docker.sock")},
         "store": {"path": str(folder / "state.db")},
         "shutdown": {"grace_seconds": _GRACE_SECONDS},
         "log": {"format": "console"},
     }
+
+
+def _for_clients(environment: Mapping[str, str]) -> dict[str, str]:
+    """A Docker context, or TLS asked for, would win over DOCKER_HOST or break it."""
+    return {name: value for name, value in environment.items() if name not in _OF_OTHER_DAEMONS}
 
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:

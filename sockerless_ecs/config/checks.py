@@ -29,43 +29,49 @@ def contradictions(settings: Settings) -> Iterator[Fault]:
             f"with {ecs.default_memory_mib} MiB (vCPU: MiB that it has: {sizes})",
             keys()["ecs.default_memory_mib" if memories else "ecs.default_cpu"],
         )
-    yield from _listening(settings.listen)
+    if not (settings.listen.socket or settings.listen.tcp or settings.docker.socket or settings.docker.tcp):
+        yield Fault("listen.socket, listen.tcp, docker.socket and docker.tcp are all empty: nobody comes in")
+    if settings.listen.socket and settings.listen.socket == settings.docker.socket:
+        yield Fault("listen.socket and docker.socket are the same path", keys()["docker.socket"])
+    yield from _listening("listen", settings.listen)
+    yield from _listening("docker", settings.docker)
 
 
 def check_paths(settings: Settings) -> None:
     """Whether this user can use the configured paths; raises one `Misconfigured` naming every key."""
-    listen = settings.listen
-    faults: list[str] = []
-    if listen.socket and (reason := _cannot_write_in(Path(listen.socket).parent)):
-        faults.append(f"listen.socket = {listen.socket}: {reason}{keys()['listen.socket'].ways}")
+    faults: list[str] = [*_unusable("listen", settings.listen), *_unusable("docker", settings.docker)]
     if settings.store.backend == "sqlite":
         path = Path(settings.store.path)
         folder = next((one for one in path.parents if os.path.exists(one)), path.parent)
         if reason := _cannot_write_in(folder) or _is_folder(path):
             faults.append(f"store.path = {path}: {reason}{keys()['store.path'].ways}")
-    for name in ("tls_certificate", "tls_key", "tls_client_ca"):
-        file = getattr(listen, name)
-        if file and not os.access(file, os.R_OK):
-            faults.append(f"listen.{name} = {file}: cannot be read{keys()[f'listen.{name}'].ways}")
     if faults:
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise Misconfigured(f"these paths cannot be used by user {os.geteuid()}:\n{listed}")
 
 
-def _listening(listen: ListenSettings) -> Iterator[Fault]:
-    if not listen.socket and not listen.tcp:
-        yield Fault("listen.socket and listen.tcp are both empty: nobody could reach the daemon")
+def _unusable(section: str, listen: ListenSettings) -> Iterator[str]:
+    if listen.socket and (reason := _cannot_write_in(Path(listen.socket).parent)):
+        yield f"{section}.socket = {listen.socket}: {reason}{keys()[f'{section}.socket'].ways}"
+    for name in ("tls_certificate", "tls_key", "tls_client_ca"):
+        file = getattr(listen, name)
+        if file and not os.access(file, os.R_OK):
+            yield f"{section}.{name} = {file}: cannot be read{keys()[f'{section}.{name}'].ways}"
+
+
+def _listening(section: str, listen: ListenSettings) -> Iterator[Fault]:
     if bool(listen.tls_certificate) != bool(listen.tls_key):
         missing = "tls_key" if listen.tls_certificate else "tls_certificate"
-        yield Fault("listen.tls_certificate and listen.tls_key go together", keys()[f"listen.{missing}"])
+        together = f"{section}.tls_certificate and {section}.tls_key go together"
+        yield Fault(together, keys()[f"{section}.{missing}"])
     if listen.tls_client_ca and not listen.tls_certificate:
-        yield Fault("listen.tls_client_ca needs a certificate", keys()["listen.tls_certificate"])
+        yield Fault(f"{section}.tls_client_ca needs a certificate", keys()[f"{section}.tls_certificate"])
     if listen.open_to_others and not listen.insecure:
         yield Fault(
-            f"listen.tcp = {listen.tcp} can be reached from other machines, and whoever reaches it can run "
-            "containers with the configured roles: set listen.tls_certificate, listen.tls_key and "
-            "listen.tls_client_ca, or listen on a loopback address, or set listen.insecure",
-            keys()["listen.insecure"],
+            f"{section}.tcp = {listen.tcp} can be reached from other machines, and whoever reaches it can "
+            f"run containers with the configured roles: set {section}.tls_certificate, {section}.tls_key and "
+            f"{section}.tls_client_ca, or listen on a loopback address, or set {section}.insecure",
+            keys()[f"{section}.insecure"],
         )
 
 

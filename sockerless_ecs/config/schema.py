@@ -105,7 +105,7 @@ class EcsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenSettings:
-    """Where the internal API is served."""
+    """Where an API is served: `listen` is the internal one, `docker` is Docker's."""
 
     socket: str = _key("/var/run/sockerless-backend.sock", "path of the Unix socket; empty = none")
     mode: str = _key(
@@ -203,6 +203,11 @@ class ImagesSettings:
     insecure_registries: tuple[str, ...] = _key(
         (), "registries spoken to without TLS", rule=rules.each(rules.registry)
     )
+    repository: str = _key(
+        "sockerless-images",
+        "ECR repository of images that are loaded from a tar",
+        rule=rules.matching(_REPOSITORY, "the name of an ECR repository", may_be_empty=False),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +243,7 @@ class Settings:
 
     ecs: EcsSettings
     listen: ListenSettings = ListenSettings()
+    docker: ListenSettings = ListenSettings(socket="/var/run/sockerless.sock")
     store: StoreSettings = StoreSettings()
     agent: AgentSettings = AgentSettings()
     images: ImagesSettings = ImagesSettings()
@@ -290,14 +296,17 @@ def sections() -> Mapping[str, type]:
 @cache
 def keys() -> Mapping[str, Key]:
     """Every key by its path, in order."""
+    usual = {one.name: one.default for one in fields(Settings)}
     found = [
-        _described(section, one, typing.get_type_hints(made)[one.name])
+        _described(section, one, typing.get_type_hints(made)[one.name], usual[section])
         for section, made in sections().items()
         for one in fields(made)
     ]
     return {key.path: key for key in found}
 
 
-def _described(section: str, one: Field[Any], kind: Any) -> Key:
+def _described(section: str, one: Field[Any], kind: Any, usual: Any) -> Key:
+    """A key; its default is that of the section's own default, where the section has one."""
     default = one.default if one.default_factory is MISSING else one.default_factory()
+    default = default if usual is MISSING else getattr(usual, one.name)
     return Key(section=section, name=one.name, type=kind, default=default, **one.metadata)

@@ -233,23 +233,29 @@ def test_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "binary") in _refusal(file=tmp_path / "binary")
 
 
-_TLS = {"listen.tls_certificate": "/c", "listen.tls_key": "/k", "listen.tls_client_ca": "/a"}
+_TLS = {"tls_certificate": "/c", "tls_key": "/k", "tls_client_ca": "/a"}
 
 
+@pytest.mark.parametrize("section", ["listen", "docker"])
 @pytest.mark.parametrize("tcp", ["0.0.0.0:1", "10.0.0.1:1", "[::]:1", "example.org:1"])
-def test_tcp_beyond_this_machine_needs_mutual_tls_or_a_word(tcp: str) -> None:
-    message = _refusal({**REQUIRED, "listen.tcp": tcp})
-    assert f"listen.tcp = {tcp} can be reached from other machines" in message
-    assert "--listen-insecure" in message
-    assert "listen.tls_client_ca" in message
-    one_sided = {path: text for path, text in _TLS.items() if path != "listen.tls_client_ca"}
-    assert "can be reached" in _refusal({**REQUIRED, **one_sided, "listen.tcp": tcp})
-    mutual = load({**REQUIRED, **_TLS, "listen.tcp": tcp}, {}, None).settings.listen
+def test_tcp_beyond_this_machine_needs_mutual_tls_or_a_word(tcp: str, section: str) -> None:
+    def listening(**values: str) -> ListenSettings:
+        found: ListenSettings = getattr(load(_in_section(values), {}, None).settings, section)
+        return found
+
+    def _in_section(values: dict[str, str]) -> dict[str, str]:
+        return {**REQUIRED, **{f"{section}.{name}": value for name, value in values.items()}}
+
+    message = _refusal(_in_section({"tcp": tcp}))
+    assert f"{section}.tcp = {tcp} can be reached from other machines" in message
+    assert f"--{section}-insecure" in message
+    assert f"{section}.tls_client_ca" in message
+    one_sided = {name: text for name, text in _TLS.items() if name != "tls_client_ca"}
+    assert "can be reached" in _refusal(_in_section({**one_sided, "tcp": tcp}))
+    mutual = listening(**_TLS, tcp=tcp)
     assert mutual.mutual_tls == (Path("/c"), Path("/k"), Path("/a"))
     assert not mutual.open_to_others
-    assert load(
-        {**REQUIRED, "listen.tcp": tcp, "listen.insecure": "true"}, {}, None
-    ).settings.listen.open_to_others
+    assert listening(tcp=tcp, insecure="true").open_to_others
 
 
 @pytest.mark.parametrize(
@@ -265,7 +271,9 @@ def test_tcp_on_loopback_needs_nothing(tcp: str, address: tuple[str, int]) -> No
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        ({"listen.socket": ""}, "listen.socket and listen.tcp are both empty"),
+        ({"listen.socket": "", "docker.socket": ""}, "are all empty: nobody comes in"),
+        ({"listen.socket": "/a", "docker.socket": "/a"}, "listen.socket and docker.socket are the same path"),
+        ({"docker.tls_key": "/k"}, "docker.tls_certificate and docker.tls_key go together"),
         ({"listen.tls_certificate": "/c"}, "listen.tls_certificate and listen.tls_key go together"),
         ({"listen.tls_key": "/k"}, "listen.tls_certificate and listen.tls_key go together"),
         ({"listen.tls_client_ca": "/a"}, "listen.tls_client_ca needs a certificate"),

@@ -70,6 +70,14 @@ _THREE: Mapping[str, tuple[tuple[str, object], ...]] = {
     "listen.tls_key": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
     "listen.tls_client_ca": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
     "listen.insecure": (("true", True), ("0", False), ("true", True)),
+    "docker.socket": (("/d",) * 2, ("/e",) * 2, ("/f",) * 2),
+    "docker.mode": (("0600",) * 2, ("660",) * 2, ("0666",) * 2),
+    "docker.group": (("docker",) * 2, ("100",) * 2, ("x",) * 2),
+    "docker.tcp": (("127.0.0.1:1",) * 2, ("localhost:2",) * 2, ("[::1]:3",) * 2),
+    "docker.tls_certificate": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
+    "docker.tls_key": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
+    "docker.tls_client_ca": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
+    "docker.insecure": (("true", True), ("0", False), ("true", True)),
     "store.backend": (("memory",) * 2, ("sqlite",) * 2, ("memory",) * 2),
     "store.path": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
     "agent.port": (("1", 1), ("2", 2), ("65535", 65535)),
@@ -87,6 +95,7 @@ _THREE: Mapping[str, tuple[tuple[str, object], ...]] = {
         ("b.example,localhost:5000", ("b.example", "localhost:5000")),
         ("[::1]:5000", ("[::1]:5000",)),
     ),
+    "images.repository": (("aa",) * 2, ("b/c",) * 2, ("dd",) * 2),
     "logs.tail_bytes": (("0", 0), ("2", 2), ("3", 3)),
     "shutdown.grace_seconds": (("0", 0.0), ("2.5", 2.5), ("3", 3.0)),
     "shutdown.containers": (("stop",) * 2, ("keep",) * 2, ("stop",) * 2),
@@ -100,6 +109,9 @@ _ALONG: Mapping[str, Mapping[str, str]] = {
     "listen.tls_certificate": {"listen.tls_key": "/k"},
     "listen.tls_key": {"listen.tls_certificate": "/c"},
     "listen.tls_client_ca": {"listen.tls_key": "/k", "listen.tls_certificate": "/c"},
+    "docker.tls_certificate": {"docker.tls_key": "/k"},
+    "docker.tls_key": {"docker.tls_certificate": "/c"},
+    "docker.tls_client_ca": {"docker.tls_key": "/k", "docker.tls_certificate": "/c"},
 }
 _LAYERS = ("file", "environment", "flag")
 

@@ -99,9 +99,11 @@ class Daemon:
         self.cloud = cloud
         self.folder = folder
         self.socket = folder / "api.sock"
+        self.docker_socket = folder / "docker.sock"
         self.log = folder / "daemon.log"
         nested = daemon_settings(cloud.info)
         nested["listen"] = {"socket": str(self.socket)}
+        nested["docker"] = {"socket": str(self.docker_socket)}
         nested["store"] = {"path": str(folder / "state.db")}
         for section, values in (settings or {}).items():
             nested.setdefault(section, {}).update(values)
