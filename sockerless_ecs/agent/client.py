@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 import trio
 
-from sockerless_ecs.agent.exchange import UPGRADED, Answer, exchange
+from sockerless_ecs.agent.exchange import UPGRADED, Answer, Upgraded, exchange
 from sockerless_ecs.agent.identity import proves
 from sockerless_ecs.agent.protocol import (
     AgentEvent,
@@ -76,7 +76,7 @@ class AgentClient:
 
     async def health(self) -> Health:
         """How the agent is."""
-        return await self._call("GET", "/health", Health)
+        return await self.call("GET", "/health", Health)
 
     async def start(self, request: StartRequest) -> Started:
         """Start a run, or learn how its start went; raises `StartRefused`."""
@@ -88,19 +88,19 @@ class AgentClient:
 
     async def signal(self, run: str, signal: str) -> None:
         """Signal a run's process; raises `NotFound` for an unknown run, `Conflict` when it does not live."""
-        await self._call("POST", "/signal", dict, {"run": run, "signal": signal})
+        await self.call("POST", "/signal", dict, {"run": run, "signal": signal})
 
     async def set_names(self, names: Names) -> None:
         """Replace what the container calls itself and its peers; raises `InvalidParameter`."""
-        await self._call("PUT", "/names", dict, names)
+        await self.call("PUT", "/names", dict, names)
 
     async def ack(self, seq: int) -> None:
         """Say that every event up to this one is safe: an exit that is keeps the task no longer."""
-        await self._call("POST", f"/ack?seq={seq}", dict)
+        await self.call("POST", f"/ack?seq={seq}", dict)
 
     async def quit(self) -> None:
         """End the agent, and a process that lives with it."""
-        await self._call("POST", "/quit", dict)
+        await self.call("POST", "/quit", dict)
 
     @asynccontextmanager
     async def events(self, after: int = 0) -> AsyncGenerator[AsyncIterator[AgentEvent]]:
@@ -108,8 +108,8 @@ class AgentClient:
 
         The iterator ends when the agent ends on purpose, and raises `AgentLost` when it was cut.
         """
-        async with self._upgraded(f"/events?after={after}") as (stream, early):
-            yield EventStream(stream, early)
+        async with self.upgraded("GET", f"/events?after={after}") as events:
+            yield EventStream(events.stream, events.early)
 
     @asynccontextmanager
     async def logs(
@@ -140,8 +140,8 @@ class AgentClient:
             "stdout": int(stdout),
             "stderr": int(stderr),
         }
-        async with self._upgraded(f"/logs?{urlencode(query)}") as (stream, early):
-            yield LineStream(stream, early)
+        async with self.upgraded("GET", f"/logs?{urlencode(query)}") as lines:
+            yield LineStream(lines.stream, lines.early)
 
     async def aclose(self) -> None:
         """Let the spare connection go. Streams belong to who opened them."""
@@ -151,10 +151,23 @@ class AgentClient:
             self._spare = None
         await trio.lowlevel.checkpoint()
 
-    async def _call(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
+    async def call(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
+        """Ask, and read the answer as a `kind`; raises what the agent's refusal means."""
         answer = await self._ask(method, path, body)
         _require(answer, HTTPStatus.OK)
         return msgspec.json.decode(answer.body, type=kind)
+
+    @asynccontextmanager
+    async def upgraded(self, method: str, path: str, body: object = None) -> AsyncGenerator[Upgraded]:
+        """A connection that becomes a stream, closed when the context is left; raises as `call` does."""
+        stream = await self._take()
+        try:
+            answer = await exchange(stream, method, path, body, upgrade=True)
+            _require(answer, UPGRADED)
+            self._prepare_spare()
+            yield Upgraded(stream, answer.headers, answer.body)
+        finally:
+            stream.close()
 
     async def _ask(self, method: str, path: str, body: object = None) -> Answer:
         stream = await self._take()
@@ -165,17 +178,6 @@ class AgentClient:
             raise
         self._keep(stream)
         return answer
-
-    @asynccontextmanager
-    async def _upgraded(self, path: str) -> AsyncGenerator[tuple[TlsStream, bytes]]:
-        stream = await self._take()
-        try:
-            answer = await exchange(stream, "GET", path, upgrade=True)
-            _require(answer, UPGRADED)
-            self._prepare_spare()
-            yield stream, answer.body
-        finally:
-            stream.close()
 
     async def _take(self) -> TlsStream:
         """The spare connection, if it still lives, else a new one."""
@@ -233,4 +235,6 @@ def _require(answer: Answer, status: int) -> None:
     if answer.status == status:
         return
     refusal = msgspec.json.decode(answer.body, type=_Refusal)
+    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise StartRefused(refusal.kind, refusal.message)
     raise _FAILURES.get(answer.status, SockerlessError)(f"agent: {refusal.message}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -18,7 +19,19 @@ class Answer:
     """A status and a body; after an upgrade `body` is what the stream has brought already."""
 
     status: int
+    headers: Mapping[str, str]
+    """By lower-case names."""
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """A connection that has become a stream; `early` came with the answer's head and is read first."""
+
+    stream: TlsStream
+    headers: Mapping[str, str]
+    """The answer's, by lower-case names."""
+    early: bytes
 
 
 async def exchange(
@@ -36,20 +49,20 @@ async def exchange(
         if len(data) > _HEAD_LIMIT and b"\r\n\r\n" not in data:
             raise AgentLost("the agent does not speak HTTP")
     raw_head, _, rest = data.partition(b"\r\n\r\n")
-    status, length = _parse(raw_head)
+    status, headers, length = _parse(raw_head)
     if status == UPGRADED:
-        return Answer(status, rest)
+        return Answer(status, headers, rest)
     while len(rest) < length:
         rest += await _more(stream)
-    return Answer(status, rest)
+    return Answer(status, headers, rest)
 
 
-def _parse(head: bytes) -> tuple[int, int]:
-    """The status and the length of the body."""
-    status_line, *lines = head.split(b"\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+def _parse(head: bytes) -> tuple[int, dict[str, str], int]:
+    """The status, the headers and the length of the body."""
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     try:
-        return int(status_line.split()[1]), int(headers.get(b"content-length", b"0"))
+        return int(status_line.split()[1]), headers, int(headers.get("content-length", "0"))
     except (ValueError, IndexError) as error:
         raise AgentLost("the agent does not speak HTTP") from error
 
