@@ -12,7 +12,7 @@ from functools import cache
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.e2e.shared import cloud, daemon
 
 __all__ = ["cloud", "daemon"]
 
-_LOWER_MODE = re.compile(r"needs (full|rootless|bare) mode")
+_LOWER_MODE = re.compile(r"needs (full|rootless|bare) mode|not here: ")
 _SANDBOX_LINK = "sless"
 _NOT_RUN = pytest.StashKey[list[str]]()
 
@@ -46,6 +46,11 @@ def require_mode(name: str) -> None:
     modes = list(Mode)
     if modes.index(sandbox_mode()) > modes.index(Mode(name)):
         pytest.skip(f"needs {name} mode; this machine has {sandbox_mode().value}")
+
+
+def not_run_here(what: str) -> NoReturn:
+    """Skip the test that calls this for something the machine lacks; it is counted, and named at the end."""
+    pytest.skip(f"not here: {what}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,7 +88,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if not_run := config.stash[_NOT_RUN]:
-        terminalreporter.section(f"{len(not_run)} tests need a higher sandbox mode and did NOT run", red=True)
+        terminalreporter.section(
+            f"{len(not_run)} tests need what this machine lacks and did NOT run", red=True
+        )
         terminalreporter.write_line("\n".join(sorted(not_run)))
 
 

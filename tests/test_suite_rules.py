@@ -63,7 +63,7 @@ def test_what_needs_a_higher_mode_is_counted_named_and_never_green_in_ci(ci: str
         text=True,
         check=False,
     )
-    assert "1 tests need a higher sandbox mode and did NOT run" in done.stdout
+    assert "1 tests need what this machine lacks and did NOT run" in done.stdout
     assert "test_modes.py::test_that_needs_more" in done.stdout
     must_fail = ci == "true" and os.geteuid() == 0
     assert done.returncode == (1 if must_fail else 0)

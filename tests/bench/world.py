@@ -14,7 +14,7 @@ import trio
 
 from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.sandbox.launch import SandboxOptions
-from tests.bench import dockerd
+from tests import dockerd
 from tests.bench.engine import Engine
 from tests.bench.machine import Memory, memory
 from tests.e2e.world import Api, Cloud, Daemon, eventually, running_cloud
@@ -23,6 +23,7 @@ from tests.images import go_program, image, push
 _LOG_DELAY_SECONDS = 0.2
 _IDLE_SECONDS = 2.0
 _SETTLE_SECONDS = 60
+_LOCAL_IMAGE = "bench"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,8 @@ def foundations(*, with_dockerd: bool) -> Iterator[tuple[Cloud, Daemon, bytes, P
         socket, missing = None, ""
         if with_dockerd:
             try:
-                socket = stack.enter_context(dockerd.dockerd(_tar(program)))
+                socket = stack.enter_context(dockerd.dockerd())
+                _import(socket, _tar(program))
             except dockerd.NoDockerd as reason:
                 missing = str(reason)
         yield cloud, daemon, program, socket, missing
@@ -106,7 +108,7 @@ async def world(
     idle = memory(daemon.pid)
     reference = await _pulled(cloud, daemon, program, "bench")
     ours = Engine.ours(daemon.socket, reference)
-    local = Engine.docker(docker_socket, dockerd.IMAGE) if docker_socket else None
+    local = Engine.docker(docker_socket, _LOCAL_IMAGE) if docker_socket else None
     try:
         yield World(
             scale=scale,
@@ -138,6 +140,12 @@ async def _pulled(cloud: Cloud, daemon: Daemon, program: bytes, repository: str)
 
 async def _no_login(_registry: str) -> None:
     """The push brings its own."""
+
+
+def _import(socket: Path, layer: bytes) -> None:
+    query = {"fromSrc": "-", "repo": _LOCAL_IMAGE, "changes": 'ENTRYPOINT ["/program"]'}
+    with dockerd.client(socket) as http:
+        http.post("/images/create", params=query, content=layer).raise_for_status()
 
 
 def _tar(program: bytes) -> bytes:

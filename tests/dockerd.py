@@ -16,7 +16,6 @@ import httpx
 _READY_SECONDS = 30
 _GONE_SECONDS = 10
 _CGROUPS = Path("/sys/fs/cgroup")
-IMAGE = "bench"
 
 
 class NoDockerd(Exception):
@@ -24,8 +23,8 @@ class NoDockerd(Exception):
 
 
 @contextmanager
-def dockerd(layer: bytes) -> Iterator[Path]:
-    """Its socket, once it has the image made of `layer`; nothing of it outlives the context.
+def dockerd() -> Iterator[Path]:
+    """Its socket, once it answers; nothing of it outlives the context.
 
     Raises:
         NoDockerd: It cannot run here.
@@ -52,26 +51,28 @@ def dockerd(layer: bytes) -> Iterator[Path]:
                 stderr=log,
             )
         try:
-            _import(folder, process, layer)
+            _await_ready(folder, process)
             yield folder / "socket"
         finally:
             _end(process)
             _remove_cgroups(folder.name)
 
 
-def _import(folder: Path, process: subprocess.Popen[bytes], layer: bytes) -> None:
-    transport = httpx.HTTPTransport(uds=str(folder / "socket"))
-    with httpx.Client(transport=transport, base_url="http://docker", timeout=60) as client:
+def client(socket: Path) -> httpx.Client:
+    """HTTP on it."""
+    return httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://docker", timeout=60)
+
+
+def _await_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    with client(folder / "socket") as http:
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                client.get("/_ping")
+                http.get("/_ping")
             except httpx.TransportError:
                 time.sleep(0.05)
-                continue
-            query = {"fromSrc": "-", "repo": IMAGE, "changes": 'ENTRYPOINT ["/program"]'}
-            client.post("/images/create", params=query, content=layer).raise_for_status()
-            return
+            else:
+                return
     last = (folder / "log").read_text(errors="replace").splitlines()[-1:]
     raise NoDockerd(f"dockerd does not get ready here: {' '.join(last)}")
 
