@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -181,11 +181,12 @@ class _Output:
         self._send = send
         self.begun = self.head_sent = False
 
-    async def begin(self, content_type: str) -> None:
+    async def begin(self, content_type: str, headers: Mapping[str, str] | None = None) -> None:
         """Send the head at once."""
         self.begun = True
-        headers = [(b"content-type", content_type.encode())]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        fields = {"content-type": content_type, **(headers or {})}
+        sent = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": sent})
         self.head_sent = True
 
     async def write(self, data: bytes) -> None:

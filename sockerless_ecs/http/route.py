@@ -31,7 +31,7 @@ class Reply:
 class Output(Protocol):
     """Where a streamed answer goes."""
 
-    async def begin(self, content_type: str) -> None:
+    async def begin(self, content_type: str, headers: Mapping[str, str] | None = None) -> None:
         """Send the head at once; until then a failure is still an ordinary answer."""
 
     async def write(self, data: bytes) -> None:
