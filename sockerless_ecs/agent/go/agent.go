@@ -36,6 +36,7 @@ type agent struct {
 
 	starting sync.Mutex // one start at a time
 	naming   sync.Mutex
+	gate     sync.RWMutex // shared: something is started beside a run; alone: it is paused or cleared
 
 	mu       sync.Mutex
 	runs     []*run

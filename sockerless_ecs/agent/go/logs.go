@@ -81,15 +81,17 @@ func (a *agent) getLogs(w http.ResponseWriter, r *http.Request) {
 	defer a.streams.Add(-1)
 	first := query.first(output)
 	cursor := output.cursor(first, query.follow)
+	gone := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, in)
 		cursor.close() // the client has gone
+		close(gone)
 	}()
 	if query.follow && query.until > 0 {
 		defer time.AfterFunc(time.Until(time.Unix(0, query.until)), cursor.close).Stop()
 	}
 	if sendLines(conn, newLineReader(cursor), first, query) == nil {
-		hangUp(conn)
+		hangUp(conn, gone)
 	}
 	cursor.close()
 	conn.Close()

@@ -15,6 +15,7 @@ const (
 // run is one start of the container. Several may follow each other in one task.
 type run struct {
 	id         string
+	spec       spec // as it was asked for
 	spool      *spool
 	failed     *startError
 	process    *process // nil when it failed
@@ -27,6 +28,7 @@ type run struct {
 	recorded   chan struct{} // closed when its output and final record are with the log driver
 	exitSeq    uint64        // under agent.mu; 0 while it lives
 	lingering  bool          // under agent.mu
+	paused     bool          // under agent.gate
 }
 
 func (r *run) hasExited() bool {
@@ -55,13 +57,14 @@ func (a *agent) start(s spec) (r *run, conflict error) {
 	}
 	r = &run{
 		id:        s.Run,
+		spec:      s,
 		linger:    time.Duration(s.LingerSeconds * float64(time.Second)),
 		oomBefore: a.oom.kills(),
 		cleared:   make(chan struct{}),
 		recorded:  make(chan struct{}),
 	}
 	r.stopSignal, _ = parseSignal(or(s.StopSignal, "SIGTERM")) // checked before
-	s.Cwd = or(s.Cwd, "/")
+	s.Cwd, s.MakeCwd = or(s.Cwd, "/"), true
 	s.Env = environment(os.Environ(), s)
 	if r.spool, err = newSpool(a.spoolDir, a.spoolBytes); err != nil {
 		r.failed = fail(setup, "output file: %v", err)
@@ -131,15 +134,38 @@ func (a *agent) follow(r *run, output *spool, previous *run) {
 	a.mu.Unlock()
 	a.afterExit(r)
 	killLeftovers()
+	a.gate.Lock() // what was being started beside it meanwhile is there now
+	killLeftovers()
+	a.gate.Unlock()
 	close(r.cleared)
 	r.process.hurry(pumpsLimit)
 	<-drained
+	r.process.close()
 	output.finish()
 	lines := output.lines()
 	a.events.add(event{Type: "drained", Run: r.id, Lines: &lines})
 	<-copied
 	a.emitter.write(fmt.Sprintf("exited run=%s code=%d oom=%d lines=%d", r.id, code, digit(oom), lines))
 	close(r.recorded)
+}
+
+// beside starts one more process in a live run, as wanted makes it of the run's own: an exec, a
+// probe. A conflict says why not now.
+func (a *agent) beside(id string, wanted func(run spec) spec) (p *process, conflict error, failed *startError) {
+	a.gate.RLock()
+	defer a.gate.RUnlock()
+	switch r := a.live(); {
+	case r == nil || r.id != id:
+		return nil, fmt.Errorf("run %s is not running", id), nil
+	case r.paused:
+		return nil, fmt.Errorf("run %s is paused", id), nil
+	default:
+		s := wanted(r.spec)
+		s.Cwd, s.MakeCwd = or(s.Cwd, "/"), false
+		s.Env = environment(os.Environ(), s)
+		p, failed = spawn(a.reaper, s)
+		return p, nil, failed
+	}
 }
 
 // find is a run that was tried, however it went.

@@ -90,7 +90,10 @@ func (s *spec) enter(id identity) *startError {
 	if !filepath.IsAbs(s.Cwd) {
 		return fail(badCwd, "the working directory '%s' is invalid, it needs to be an absolute path", s.Cwd)
 	}
-	failed := os.MkdirAll(s.Cwd, 0o755)
+	var failed error
+	if s.MakeCwd {
+		failed = os.MkdirAll(s.Cwd, 0o755)
+	}
 	if asRoot := os.Chdir(s.Cwd); asRoot == nil {
 		failed = nil
 	} else if failed == nil {
@@ -100,9 +103,18 @@ func (s *spec) enter(id identity) *startError {
 		return fail(setup, "become user %d:%d: %v", id.uid, id.gid, err)
 	}
 	if failed != nil && os.Chdir(s.Cwd) != nil {
-		return fail(badCwd, "%v", failed)
+		return s.noCwd(failed)
 	}
 	return nil
+}
+
+// noCwd is worded as Docker's clients know it: a start makes its directory, an exec does not.
+func (s *spec) noCwd(cause error) *startError {
+	var failed *os.PathError
+	if !s.MakeCwd && errors.As(cause, &failed) {
+		return fail(badCwd, "chdir to cwd (%q) set in config.json failed: %v", s.Cwd, failed.Err)
+	}
+	return fail(badCwd, "%v", cause)
 }
 
 // worsenOomScore makes the kernel prefer the process to the agent, so that somebody is left to

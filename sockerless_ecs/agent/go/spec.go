@@ -21,11 +21,29 @@ type spec struct {
 	StopSignal    string   `json:"stop_signal"`
 	LingerSeconds float64  `json:"linger_seconds"`
 	Hostname      string   `json:"hostname"`
+	TTY           bool     `json:"tty"`
+	Stdin         bool     `json:"stdin"`
+	StdinOnce     bool     `json:"stdin_once"`
+	Rows          uint16   `json:"rows"`
+	Columns       uint16   `json:"columns"`
+	MakeCwd       bool     `json:"make_cwd"` // ours, not the daemon's
+
+	Health *healthCheck `json:"health"`
+}
+
+// healthCheck is the daemon's, with every default filled in; times in nanoseconds.
+type healthCheck struct {
+	Test          []string `json:"test"`
+	Interval      int64    `json:"interval"`
+	Timeout       int64    `json:"timeout"`
+	StartPeriod   int64    `json:"start_period"`
+	StartInterval int64    `json:"start_interval"`
+	Retries       int      `json:"retries"`
 }
 
 // check refuses what can be refused without trying.
 func (s spec) check() error {
-	if s.Run == "" || len(s.Run) > 128 || strings.ContainsFunc(s.Run, notRunRune) {
+	if !isID(s.Run) {
 		return fmt.Errorf("run: %q is not a run id", s.Run)
 	}
 	if _, err := parseSignal(or(s.StopSignal, "SIGTERM")); err != nil {
@@ -48,7 +66,11 @@ func (s spec) check() error {
 	return nil
 }
 
-func notRunRune(r rune) bool {
+func isID(text string) bool {
+	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, notIDRune)
+}
+
+func notIDRune(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
 }
 
@@ -61,6 +83,9 @@ func environment(own []string, s spec) []string {
 	entries := []string{"PATH=" + defaultPath}
 	if s.Hostname != "" {
 		entries = append(entries, "HOSTNAME="+s.Hostname)
+	}
+	if s.TTY {
+		entries = append(entries, "TERM=xterm")
 	}
 	for _, entry := range own {
 		if strings.HasPrefix(entry, "AWS_") || strings.HasPrefix(entry, "ECS_") {

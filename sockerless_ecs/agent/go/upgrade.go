@@ -14,10 +14,19 @@ import (
 
 const farewellLimit = 5 * time.Second
 
-// upgrade takes the connection over, or has refused. in holds what came behind the request head.
-func upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, in *bufio.Reader) {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "sockerless") {
-		refuse(w, http.StatusUpgradeRequired, "bad_request", errors.New("this is a stream: ask for Upgrade: sockerless"))
+// asksUpgrade has refused if not.
+func asksUpgrade(w http.ResponseWriter, r *http.Request) bool {
+	if strings.EqualFold(r.Header.Get("Upgrade"), "sockerless") {
+		return true
+	}
+	refuse(w, http.StatusUpgradeRequired, "bad_request", errors.New("this is a stream: ask for Upgrade: sockerless"))
+	return false
+}
+
+// upgrade takes the connection over, or has refused; the lines are headers of the answer. in holds
+// what came behind the request head.
+func upgrade(w http.ResponseWriter, r *http.Request, lines ...string) (conn net.Conn, in *bufio.Reader) {
+	if !asksUpgrade(w, r) {
 		return nil, nil
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
@@ -25,7 +34,11 @@ func upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, in *bufio.R
 		return nil, nil
 	}
 	conn.SetDeadline(time.Time{})
-	const head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: sockerless\r\n\r\n"
+	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: sockerless\r\n"
+	for _, line := range lines {
+		head += line + "\r\n"
+	}
+	head += "\r\n"
 	if _, err := io.WriteString(conn, head); err != nil {
 		conn.Close()
 		return nil, nil
@@ -34,16 +47,14 @@ func upgrade(w http.ResponseWriter, r *http.Request) (conn net.Conn, in *bufio.R
 }
 
 // hangUp says close_notify and then waits for the client to close: closing a socket with unread
-// input would send RST, and the client would lose the end of the output.
-func hangUp(conn net.Conn) {
+// input would send RST, and the client would lose the end of the output. gone closes when what the
+// client sends has ended, which somebody must read; it is waited for as long as something comes.
+func hangUp(conn net.Conn, gone <-chan struct{}) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		raw := tls.NetConn() // another goroutine may own the TLS reader
-		raw.SetReadDeadline(time.Now().Add(farewellLimit))
-		io.Copy(io.Discard, raw)
-	}
+	conn.SetReadDeadline(time.Now().Add(farewellLimit))
+	<-gone
 	conn.Close()
 }
 
@@ -81,7 +92,7 @@ func (a *agent) getEvents(w http.ResponseWriter, r *http.Request) {
 			conn.Close()
 			return
 		case <-a.goodbye:
-			hangUp(conn)
+			hangUp(conn, gone)
 			return
 		}
 	}
