@@ -165,6 +165,11 @@ class StoreSettings:
         """The identity file; None when nothing is kept."""
         return None if self.backend == "memory" else Path(self.path).with_name("identity.json")
 
+    @property
+    def uploads_path(self) -> Path | None:
+        """Where what is copied into containers is kept until they start; None when nothing is kept."""
+        return None if self.backend == "memory" else Path(self.path).with_name("uploads")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:

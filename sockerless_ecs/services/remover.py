@@ -11,6 +11,7 @@ from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.janitor import Janitor, clean_up_job
 from sockerless_ecs.services.ledger import Ledger, Live
 from sockerless_ecs.services.tails import Tails
+from sockerless_ecs.services.uploads import Uploads
 from sockerless_ecs.store.contract import Delete, Put
 
 _LOG = structlog.get_logger(__name__)
@@ -20,11 +21,14 @@ _AGAIN_SECONDS = 1.0
 class Remover:
     """Takes containers out of every book at once."""
 
-    def __init__(self, *, ledger: Ledger, janitor: Janitor, bus: EventBus, tails: Tails) -> None:
+    def __init__(
+        self, *, ledger: Ledger, janitor: Janitor, bus: EventBus, tails: Tails, uploads: Uploads
+    ) -> None:
         self._ledger = ledger
         self._janitor = janitor
         self._bus = bus
         self._tails = tails
+        self._uploads = uploads
 
     async def remove(self, live: Live) -> None:
         """Forget the container; what it leaves in AWS becomes a job in the same transaction.
@@ -67,6 +71,7 @@ class Remover:
         attributes = {**record.config.labels, "image": record.config.image, "name": record.name}
         self._bus.emit("container", "destroy", record.id, attributes)
         live.announce_removal()
+        await self._uploads.drop(live.id)
         agent, live.agent = live.agent, None
         if agent is not None:
             await agent.aclose()

@@ -1,0 +1,69 @@
+"""The files of fake agents: what was unpacked where, and what reading gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import trio
+
+from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.model.files import PathStat
+from tests.services.fake_agent import FakeClient
+
+
+class Write(NamedTuple):
+    """One tar that an agent has unpacked."""
+
+    path: str
+    data: bytes
+    no_overwrite_dir_non_dir: bool = False
+    copy_uid_gid: bool = False
+
+
+@dataclass
+class Disk:
+    """What the container of one agent has."""
+
+    writes: list[Write] = field(default_factory=list)
+    stats: dict[str, PathStat] = field(default_factory=dict)
+    tars: dict[str, list[bytes]] = field(default_factory=dict)
+    limits: list[int] = field(default_factory=list)
+    hold: trio.Event | None = None
+    """Writes are whole at the agent, and are not answered before this is set."""
+
+
+class FakeFiles:
+    """Stands in for `agent.files`."""
+
+    def __init__(self) -> None:
+        self._disks: dict[int, Disk] = {}
+
+    def disk(self, client: AgentClient) -> Disk:
+        """Of the agent behind a client."""
+        assert isinstance(client, FakeClient)
+        return self._disks.setdefault(id(client.agent), Disk())
+
+    async def write_archive(
+        self,
+        agent: AgentClient,
+        path: str,
+        tar: AsyncIterator[bytes],
+        *,
+        no_overwrite_dir_non_dir: bool = False,
+        copy_uid_gid: bool = False,
+        limit_bytes: int,
+    ) -> None:
+        assert isinstance(agent, FakeClient)
+        await agent._reach("write")
+        disk = self.disk(agent)
+        data = b"".join([piece async for piece in tar])
+        await agent._reach("written")
+        if len(data) > limit_bytes:
+            raise InvalidParameter("agent: too large")
+        disk.limits.append(limit_bytes)
+        disk.writes.append(Write(path, data, no_overwrite_dir_non_dir, copy_uid_gid))
+        if disk.hold is not None:
+            await disk.hold.wait()
