@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ _HEADERS = ("content-type", "api-version", "ostype", "docker-experimental")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: what was asked, the status, the headers that clients read, and the body, JSON taken apart."""
+    """One answer: what was asked, the status, the headers that clients read, the body (JSON taken apart)."""
 
     asked: str
     status: int
@@ -42,16 +42,21 @@ class Recorder:
     aliases: dict[str, str] = field(default_factory=dict)
 
     def call(
-        self, method: str, path: str, *, body: Any = None, content: bytes | None = None, **query: Any
+        self, method: str, target: str, *, body: Any = None, content: bytes | None = None, **query: Any
     ) -> Answer:
         """One call, remembered."""
         with client(self.engine.socket) as http:
             sent: dict[str, Any] = {"json": body} if body is not None else {}
             if content is not None:
                 sent = {"content": content, "headers": {"Content-Type": "application/json"}}
-            answer = http.request(method, f"/{VERSION}{path}", params=query, **sent)
+            answer = http.request(method, f"/{VERSION}{target}", params=query or None, **sent)
         headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
-        said = Answer(self._alike(f"{method} {path}"), answer.status_code, headers, _body(answer))
+        said = Answer(
+            self._alike(f"{method} {target} {query or body or content or ''}".strip()),
+            answer.status_code,
+            headers,
+            _body(answer),
+        )
         self.answers.append(said)
         return said
 
@@ -80,24 +85,36 @@ class Recorder:
 Scenario = Callable[[Recorder], None]
 
 
-def compare(scenario: Scenario, ours: Target, real: Target, allowed: Allowed) -> list[str]:
-    """Run a scenario on both; how their answers differ."""
-    recorded = []
-    for engine in (ours, real):
-        recorder = Recorder(engine)
-        scenario(recorder)
-        recorded.append(recorder.seen())
-    found = []
-    for mine, theirs in zip(*recorded, strict=True):
-        assert mine.asked == theirs.asked
-        if mine.status != theirs.status:
-            found.append(f"{mine.asked}: {mine.status} {mine.body}, dockerd: {theirs.status} {theirs.body}")
-            continue
-        found += [f"{mine.asked}: {said}" for said in differences(mine.body, theirs.body, allowed)]
-        found += [
-            f"{mine.asked}: header {said}" for said in differences(mine.headers, theirs.headers, allowed)
-        ]
-    return found
+def compare(
+    scenario: Scenario, ours: Target, real: Target, allowed: Allowed, later: Mapping[str, tuple[int, str]]
+) -> list[str]:
+    """Run a scenario on both; how their answers differ.
+
+    `later`: what is asked → status and message that later versions of dockerd give, where they have changed.
+    """
+    mine, theirs = (_recorded(scenario, engine) for engine in (ours, real))
+    return [said for pair in zip(mine, theirs, strict=True) for said in _compared(*pair, allowed, later)]
+
+
+def _recorded(scenario: Scenario, engine: Target) -> list[Answer]:
+    recorder = Recorder(engine)
+    scenario(recorder)
+    return recorder.seen()
+
+
+def _compared(
+    mine: Answer, theirs: Answer, allowed: Allowed, later: Mapping[str, tuple[int, str]]
+) -> Iterator[str]:
+    assert mine.asked == theirs.asked
+    status, body = later.get(mine.asked, (theirs.status, theirs.body))
+    body = {"message": body} if mine.asked in later else body
+    if mine.status != status:
+        yield f"{mine.asked}: {mine.status} {mine.body}, dockerd: {status} {body}"
+        return
+    for said in differences(mine.body, body, allowed):
+        yield f"{mine.asked}: {said}"
+    for said in differences(mine.headers, theirs.headers, allowed):
+        yield f"{mine.asked}: header {said}"
 
 
 def _body(answer: httpx.Response) -> Any:
