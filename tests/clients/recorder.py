@@ -41,13 +41,11 @@ class Recorder:
     answers: list[Answer] = field(default_factory=list)
     aliases: dict[str, str] = field(default_factory=dict)
 
-    def call(
-        self, method: str, target: str, *, body: Any = None, content: bytes | None = None, **query: Any
-    ) -> Answer:
+    def call(self, method: str, target: str, *, body: Any = None, content: str = "", **query: Any) -> Answer:
         """One call, remembered."""
         with client(self.engine.socket) as http:
             sent: dict[str, Any] = {"json": body} if body is not None else {}
-            if content is not None:
+            if content:
                 sent = {"content": content, "headers": {"Content-Type": "application/json"}}
             answer = http.request(method, f"/{VERSION}{target}", params=query or None, **sent)
         headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
@@ -90,7 +88,8 @@ def compare(
 ) -> list[str]:
     """Run a scenario on both; how their answers differ.
 
-    `later`: what is asked → status and message that later versions of dockerd give, where they have changed.
+    `later`: what is asked → status and message that later versions of dockerd give, where they have changed;
+    an empty message is any.
     """
     mine, theirs = (_recorded(scenario, engine) for engine in (ours, real))
     return [said for pair in zip(mine, theirs, strict=True) for said in _compared(*pair, allowed, later)]
@@ -106,8 +105,10 @@ def _compared(
     mine: Answer, theirs: Answer, allowed: Allowed, later: Mapping[str, tuple[int, str]]
 ) -> Iterator[str]:
     assert mine.asked == theirs.asked
-    status, body = later.get(mine.asked, (theirs.status, theirs.body))
-    body = {"message": body} if mine.asked in later else body
+    status, body = theirs.status, theirs.body
+    if mine.asked in later:
+        status, message = later[mine.asked]
+        body = {"message": message} if message else mine.body
     if mine.status != status:
         yield f"{mine.asked}: {mine.status} {mine.body}, dockerd: {status} {body}"
         return

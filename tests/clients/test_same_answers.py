@@ -83,7 +83,7 @@ def execs(docker: Recorder) -> None:
     container = docker.create("execing", "forever")
     docker.call("POST", f"/containers/{container}/start")
     docker.call("POST", f"/containers/{container}/exec", body={"Cmd": []})
-    docker.call("POST", f"/containers/{container}/exec", content=b"{not json")
+    docker.call("POST", f"/containers/{container}/exec", content="{not json")
     made = docker.call("POST", f"/containers/{container}/exec", body={"Cmd": ["/bin/program", "exit", "4"]})
     exec_id = made.json["Id"]
     docker.aliases[exec_id] = "<exec>"
@@ -114,7 +114,7 @@ def unknown_containers(docker: Recorder) -> None:
 
 def bad_requests(docker: Recorder) -> None:
     container = docker.create("asked-badly", "forever")
-    docker.call("POST", "/containers/create", content=b"{not json")
+    docker.call("POST", "/containers/create", content="{not json")
     docker.call("POST", "/containers/create", body={"Image": "nobody/has:it"})
     docker.call("POST", "/containers/create", body={})
     docker.call("POST", "/containers/create", body={"Image": IMAGE}, name="asked-badly")
@@ -155,8 +155,15 @@ def policies_and_checks(docker: Recorder) -> None:
         docker.call("POST", "/containers/create", body={"Image": IMAGE, **config})
 
 
+_GO_WORDS = ""
+"""Go's own words on malformed JSON."""
+
 _LATER = {
     "POST /containers/<running>/unpause": (409, "Container <running> is not paused"),
+    "POST /containers/create {not json": (400, _GO_WORDS),
+    "POST /containers/<execing>/exec {not json": (400, _GO_WORDS),
+    "GET /containers/json {'filters': '{not json'}": (400, _GO_WORDS),
+    f"POST /images/{IMAGE}/tag {{'repo': '!!', 'tag': '2'}}": (400, "invalid reference format"),
 }
 
 _SCENARIOS: tuple[Scenario, ...] = (
