@@ -18,6 +18,8 @@ from sockerless_ecs.agent.protocol import (
     AgentEvent,
     AgentLost,
     AgentUnreachable,
+    ExecRequest,
+    ExecState,
     Health,
     Names,
     Started,
@@ -25,7 +27,7 @@ from sockerless_ecs.agent.protocol import (
     StartRequest,
     WrongAgent,
 )
-from sockerless_ecs.agent.streams import EventStream, LineStream
+from sockerless_ecs.agent.streams import AgentStreams, EventStream, LineStream
 from sockerless_ecs.agent.tls import TlsStream
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unimplemented
 from sockerless_ecs.model.log import LogLine
@@ -89,6 +91,58 @@ class AgentClient:
     async def signal(self, run: str, signal: str) -> None:
         """Signal a run's process; raises `NotFound` for an unknown run, `Conflict` when it does not live."""
         await self.call("POST", "/signal", dict, {"run": run, "signal": signal})
+
+    async def signal_exec(self, exec_id: str, signal: str) -> None:
+        """Signal an exec's process; raises as `signal` does."""
+        await self.call("POST", "/signal", dict, {"exec": exec_id, "signal": signal})
+
+    async def resize(self, *, rows: int, columns: int, run: str = "", exec_id: str = "") -> None:
+        """Set the size of a run's or an exec's terminal.
+
+        Raises `NotFound` when it is not known, `Conflict` when it does not live or has no terminal.
+        """
+        which = {"exec": exec_id} if exec_id else {"run": run}
+        await self.call("POST", "/resize", dict, {**which, "rows": rows, "columns": columns})
+
+    async def pause(self, run: str) -> None:
+        """Stop every process of the container; raises `Conflict` when it does not run, or is paused."""
+        await self.call("POST", "/pause", dict, {"run": run})
+
+    async def unpause(self, run: str) -> None:
+        """Let them go on; raises `Conflict` when it does not run, or is not paused."""
+        await self.call("POST", "/unpause", dict, {"run": run})
+
+    @asynccontextmanager
+    async def attach(self, run: str, *, after: int | None) -> AsyncGenerator[AgentStreams]:
+        """A run's streams, its output from a position on; None: what comes from now on.
+
+        A run that is not known yet is waited for: its first byte is the stream's. The stream ends when the
+        run's output has, or when the run does not come. While it is open and the run lives, what it was not
+        given is not lost: the process is held back instead. Leaving lets go of it, not of the process.
+        Raises `NotFound` for a run whose output is gone.
+        """
+        query = urlencode({"run": run, "after": "now" if after is None else after})
+        async with self.upgraded("POST", f"/attach?{query}") as upgraded:
+            yield AgentStreams(upgraded)
+
+    @asynccontextmanager
+    async def exec(self, request: ExecRequest) -> AsyncGenerator[AgentStreams]:
+        """One more process beside a run's, started, and its streams.
+
+        Its end is the stream's, and `exec_state` knows the code by then. Leaving ends its input; the process
+        lives on. Raises `StartRefused` when it does not start, `Conflict` when the run does not live or is
+        paused, or when the id was used before.
+        """
+        async with self.upgraded("POST", "/exec", request) as upgraded:
+            yield AgentStreams(upgraded)
+
+    async def exec_detached(self, request: ExecRequest) -> ExecState:
+        """The same with nobody at its streams, whatever the request says of that; raises as `exec` does."""
+        return await self.call("POST", "/exec", ExecState, msgspec.structs.replace(request, detach=True))
+
+    async def exec_state(self, exec_id: str) -> ExecState:
+        """How an exec is; raises `NotFound` for one that is not known (any more)."""
+        return await self.call("GET", f"/exec/{exec_id}", ExecState)
 
     async def set_names(self, names: Names) -> None:
         """Replace what the container calls itself and its peers; raises `InvalidParameter`."""

@@ -1,4 +1,4 @@
-"""What an agent streams: events as JSON lines, log lines as binary records, parsed in batches.
+"""What an agent streams: events as JSON lines, log lines as binary records, a process's bytes as they come.
 
 These are plain iterators, not generators: who leaves one half-way owes it nothing.
 """
@@ -10,11 +10,15 @@ from collections import deque
 
 import msgspec
 
+from sockerless_ecs.agent.exchange import Upgraded
 from sockerless_ecs.agent.protocol import AgentEvent
 from sockerless_ecs.agent.tls import TlsStream
 from sockerless_ecs.model.log import LogLine
 
 _RECORD_HEAD = struct.Struct(">QQB3xI")
+_INPUT_HEAD = struct.Struct(">xxxxI")
+_INPUT_BYTES = 64 * 1024
+"""What the agent passes on in one piece: inputs of several clients mix between pieces only."""
 
 
 class EventStream:
@@ -88,3 +92,40 @@ class RecordParser:
             start = after + head
         self._rest = data[start - head :]
         return lines
+
+
+class AgentStreams:
+    """A process at the other end: its output as it comes, its standard input. One task receives, one sends.
+
+    Output is Docker's 8-byte frames, or the raw bytes of a terminal, cut anywhere.
+    """
+
+    def __init__(self, upgraded: Upgraded) -> None:
+        self._stream = upgraded.stream
+        self._early = upgraded.early
+        self.position = int(upgraded.headers.get("sockerless-position", "0"))
+        """Where an attach stream begins, in bytes since the run's first."""
+        self.pid = int(upgraded.headers.get("sockerless-pid", "0"))
+        """Of an exec."""
+
+    async def receive(self) -> bytes:
+        """Some output, at most 256 KiB; `b""` at its proper end. Raises `AgentLost` when it was cut."""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        return await self._stream.receive_some()
+
+    async def send(self, data: bytes) -> None:
+        """Input for the process, waiting while it reads none; dropped when it has ended.
+
+        Raises `AgentLost` when the connection is cut or the agent has closed it; which of the two it was,
+        `receive` tells. A cancellation leaves a stream that can no longer send.
+        """
+        view = memoryview(data)
+        for start in range(0, len(view), _INPUT_BYTES):
+            piece = view[start : start + _INPUT_BYTES]
+            await self._stream.send_all(_INPUT_HEAD.pack(len(piece)) + piece)
+
+    async def send_eof(self) -> None:
+        """This client has no more input; fails as `send` does."""
+        await self._stream.send_all(_INPUT_HEAD.pack(0))

@@ -25,6 +25,7 @@ type agent struct {
 	settings
 	reaper  *reaper
 	events  *eventLog
+	execs   *execTable
 	emitter *emitter
 	oom     oomCounter
 	proof   string
@@ -40,7 +41,8 @@ type agent struct {
 
 	mu       sync.Mutex
 	runs     []*run
-	current  *run // the newest that has a process
+	early    []*attachment // that wait for a run to come
+	current  *run          // the newest that has a process
 	deadline *time.Timer
 	armed    int  // which arming of the deadline counts
 	stopping bool // ECS has said SIGTERM
@@ -58,6 +60,7 @@ func newAgent(s settings) *agent {
 		settings: s,
 		reaper:   newReaper(),
 		events:   newEventLog(),
+		execs:    newExecTable(),
 		emitter:  newEmitter(os.Stdout),
 		oom:      newOOMCounter("/sys/fs/cgroup", "/proc/self/cgroup"),
 		goodbye:  make(chan struct{}),
@@ -163,7 +166,7 @@ func (a *agent) stop() {
 	switch r := a.current; {
 	case r == nil:
 		a.end(ending{code: 128 + int(syscall.SIGTERM)})
-	case !r.hasExited():
+	case !r.process.hasExited():
 		a.reaper.signal(r.process.pid, r.stopSignal)
 	case r.exitSeq > 0 && a.events.isAcked(r.exitSeq):
 		a.end(ending{code: r.process.code})
@@ -238,7 +241,7 @@ func (a *agent) quit() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	code := 0
-	if a.current != nil && a.current.hasExited() {
+	if a.current != nil && a.current.process.hasExited() {
 		code = a.current.process.code
 	}
 	a.end(ending{code: code, hasty: true})

@@ -9,8 +9,9 @@ import (
 type event struct {
 	Seq   uint64  `json:"seq"`
 	Time  int64   `json:"time"`
-	Type  string  `json:"type"` // started, exited, drained
+	Type  string  `json:"type"` // started, exited, drained, exec_exited
 	Run   string  `json:"run"`
+	Exec  string  `json:"exec,omitempty"`
 	Pid   int     `json:"pid,omitempty"`
 	Code  *int    `json:"code,omitempty"`
 	OOM   *bool   `json:"oom,omitempty"`

@@ -83,6 +83,15 @@ func spawn(r *reaper, s spec) (*process, *startError) {
 	return p, nil
 }
 
+func (p *process) hasExited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // pump passes every output to write as records (see spool.go) whose stream and length are set,
 // until all have ended or the time that hurry gives is over.
 func (p *process) pump(write func(record []byte)) {

@@ -18,7 +18,13 @@ func (a *agent) routes() http.Handler {
 	mux.HandleFunc("GET /events", a.getEvents)
 	mux.HandleFunc("POST /ack", a.postAck)
 	mux.HandleFunc("GET /logs", a.getLogs)
+	mux.HandleFunc("POST /attach", a.postAttach)
+	mux.HandleFunc("POST /exec", a.postExec)
+	mux.HandleFunc("GET /exec/{id}", a.getExec)
+	mux.HandleFunc("POST /resize", a.postResize)
 	mux.HandleFunc("POST /signal", a.postSignal)
+	mux.HandleFunc("POST /pause", a.postPause)
+	mux.HandleFunc("POST /unpause", a.postUnpause)
 	mux.HandleFunc("PUT /names", a.putNames)
 	mux.HandleFunc("POST /quit", a.postQuit)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -73,8 +79,33 @@ func (a *agent) postAck(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, struct{}{})
 }
 
+// target is what a call is about: a run or an exec.
+type target struct {
+	Run  string `json:"run"`
+	Exec string `json:"exec"`
+}
+
+// target has refused what is not found; a run that did not start has no process.
+func (a *agent) target(w http.ResponseWriter, t target) (p *process, found bool) {
+	if t.Exec != "" {
+		if x := a.execs.find(t.Exec); x != nil {
+			return x.process, true
+		}
+		refuse(w, http.StatusNotFound, "not_found", errors.New("no such exec: "+t.Exec))
+		return nil, false
+	}
+	if r := a.find(t.Run); r != nil {
+		return r.process, true
+	}
+	refuse(w, http.StatusNotFound, "not_found", errors.New("no such run: "+t.Run))
+	return nil, false
+}
+
 func (a *agent) postSignal(w http.ResponseWriter, r *http.Request) {
-	var wanted struct{ Run, Signal string }
+	var wanted struct {
+		target
+		Signal string `json:"signal"`
+	}
 	if !decode(w, r, &wanted) {
 		return
 	}
@@ -83,15 +114,44 @@ func (a *agent) postSignal(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "bad_request", err)
 		return
 	}
-	run := a.find(wanted.Run)
+	p, found := a.target(w, wanted.target)
 	switch {
-	case run == nil:
-		refuse(w, http.StatusNotFound, "not_found", errors.New("no such run: "+wanted.Run))
-	case run.process == nil || a.reaper.signal(run.process.pid, number) == syscall.ESRCH:
-		refuse(w, http.StatusConflict, "conflict", errors.New("run "+wanted.Run+" is not running"))
+	case !found:
+	case p == nil || a.reaper.signal(p.pid, number) == syscall.ESRCH:
+		refuse(w, http.StatusConflict, "conflict", wanted.dead())
 	default:
 		answer(w, http.StatusOK, struct{}{})
 	}
+}
+
+func (a *agent) postResize(w http.ResponseWriter, r *http.Request) {
+	var wanted struct {
+		target
+		Rows    uint16 `json:"rows"`
+		Columns uint16 `json:"columns"`
+	}
+	if !decode(w, r, &wanted) {
+		return
+	}
+	p, found := a.target(w, wanted.target)
+	switch {
+	case !found:
+	case p == nil || p.hasExited():
+		refuse(w, http.StatusConflict, "conflict", wanted.dead())
+	case p.tty == nil:
+		refuse(w, http.StatusConflict, "conflict", errors.New("it has no terminal"))
+	case resize(p.tty, wanted.Rows, wanted.Columns) != nil: // closed by all who had it
+		refuse(w, http.StatusConflict, "conflict", wanted.dead())
+	default:
+		answer(w, http.StatusOK, struct{}{})
+	}
+}
+
+func (t target) dead() error {
+	if t.Exec != "" {
+		return errors.New("exec " + t.Exec + " is not running")
+	}
+	return errors.New("run " + t.Run + " is not running")
 }
 
 func (a *agent) putNames(w http.ResponseWriter, r *http.Request) {

@@ -31,15 +31,6 @@ type run struct {
 	paused     bool          // under agent.gate
 }
 
-func (r *run) hasExited() bool {
-	select {
-	case <-r.process.exited:
-		return true
-	default:
-		return false
-	}
-}
-
 // start is idempotent by run id: a repetition gets the first one's outcome. A conflict says why
 // this is not the time.
 func (a *agent) start(s spec) (r *run, conflict error) {
@@ -69,6 +60,7 @@ func (a *agent) start(s spec) (r *run, conflict error) {
 	if r.spool, err = newSpool(a.spoolDir, a.spoolBytes); err != nil {
 		r.failed = fail(setup, "output file: %v", err)
 	} else {
+		r.spool.tty = s.TTY
 		r.process, r.failed = spawn(a.reaper, s)
 	}
 	a.started(r, previous)
@@ -82,7 +74,7 @@ func (a *agent) beginStart(id string) (previous *run, err error) {
 	switch {
 	case a.ended || a.stopping:
 		return nil, fmt.Errorf("the task is about to end: run %s cannot start here", id)
-	case a.current != nil && !a.current.hasExited():
+	case a.current != nil && !a.current.process.hasExited():
 		return nil, fmt.Errorf("run %s is still running", a.current.id)
 	}
 	a.disarm()
@@ -94,6 +86,7 @@ func (a *agent) started(r, previous *run) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.runs = append(a.runs, r)
+	a.settleEarly(r)
 	if r.failed != nil {
 		r.spool = nil
 		a.arm(a.startTimeout, neverStarted)
@@ -139,7 +132,9 @@ func (a *agent) follow(r *run, output *spool, previous *run) {
 	a.gate.Unlock()
 	close(r.cleared)
 	r.process.hurry(pumpsLimit)
+	release := time.AfterFunc(pumpsLimit, output.release) // from clients that do not read
 	<-drained
+	release.Stop()
 	r.process.close()
 	output.finish()
 	lines := output.lines()
@@ -196,7 +191,7 @@ func (a *agent) output(id string) *spool {
 func (a *agent) live() *run {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.current != nil && !a.current.hasExited() {
+	if a.current != nil && !a.current.process.hasExited() {
 		return a.current
 	}
 	return nil

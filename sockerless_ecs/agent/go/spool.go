@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
-	"sort"
 	"sync"
 	"time"
 )
@@ -12,7 +11,7 @@ import (
 const (
 	maxPayload = 64 << 10
 	frameHead  = 8
-	// A record is: time (8), number of the next line to end (8), output bytes before it (8), bytes
+	// A record is: time (8), number of the next line to end (8), attach stream before it (8), bytes
 	// of its stream's unfinished line (4), Docker's frame header (8), payload. Chunks stay as they
 	// came, so they can be replayed byte for byte; the rest lets a reader begin at any record.
 	recordHead = 28 + frameHead
@@ -20,10 +19,13 @@ const (
 )
 
 // spool is one run's output in one bounded file used as a ring. Readers are cursors on it, each
-// at its own pace; the writer never waits for them, and they are told when they lost something.
+// at its own pace; the writer waits for those that hold it, and the others are told when they lost
+// something.
 type spool struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
+	room     *sync.Cond // a holder has moved on
+	tty      bool       // an attach stream is raw bytes, else frames
 	file     *os.File
 	size     int64
 	tail     int64 // logical offset of the oldest record
@@ -31,16 +33,20 @@ type spool struct {
 	cutters  [3]cutter
 	lineFrom [3]int64 // where a stream's unfinished line begins
 	next     uint64   // number of the next line to end
-	bytes    uint64   // output so far
+	position uint64   // bytes of the attach stream so far
 	last     int64    // time of the newest record
 	marks    []mark
+	holders  map[*cursor]struct{}
+	released bool // nobody holds the writer any more
 	finished bool
 }
 
-// mark says that every line numbered from number on begins at or after from.
+// mark says that every line numbered from number on begins at or after from, and that the attach
+// stream is at position where the record at offset begins.
 type mark struct {
 	offset, from int64
 	number       uint64
+	position     uint64
 }
 
 // newSpool makes the file and takes its name away: nobody else can see or change it, and its
@@ -53,8 +59,8 @@ func newSpool(dir string, size int64) (*spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{file: file, size: size, next: 1}
-	s.changed = sync.NewCond(&s.mu)
+	s := &spool{file: file, size: size, next: 1, holders: map[*cursor]struct{}{}}
+	s.changed, s.room = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
 	return s, os.Remove(filepath.Join(dir, filepath.Base(file.Name())))
 }
 
@@ -63,13 +69,13 @@ func (s *spool) append(record []byte) {
 	stream := record[recordHead-frameHead]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = max(time.Now().UnixNano(), s.last)
 	s.makeRoom(int64(len(record)))
+	s.last = max(time.Now().UnixNano(), s.last)
 	s.mark()
 	cut := &s.cutters[stream]
 	binary.BigEndian.PutUint64(record, uint64(s.last))
 	binary.BigEndian.PutUint64(record[8:], s.next)
-	binary.BigEndian.PutUint64(record[16:], s.bytes)
+	binary.BigEndian.PutUint64(record[16:], s.position)
 	binary.BigEndian.PutUint32(record[24:], uint32(cut.column))
 	if cut.column == 0 {
 		s.lineFrom[stream] = s.head
@@ -82,22 +88,60 @@ func (s *spool) append(record []byte) {
 		}
 		rest = rest[n:]
 	}
-	s.bytes += uint64(len(record) - recordHead)
+	s.position += s.attached(int64(len(record)))
 	s.at(record, s.head, s.file.WriteAt)
 	s.head += int64(len(record))
 	s.changed.Broadcast()
 }
 
-// makeRoom gives the oldest records up.
+// attached is what a record of so many bytes is in the attach stream.
+func (s *spool) attached(size int64) uint64 {
+	if s.tty {
+		return uint64(size - recordHead)
+	}
+	return uint64(size - recordHead + frameHead)
+}
+
+// makeRoom gives the oldest records up, once nobody holds them.
 func (s *spool) makeRoom(bytes int64) {
-	var head [recordHead]byte
 	for s.head+bytes-s.tail > s.size {
-		s.at(head[:], s.tail, s.file.ReadAt)
-		s.tail += recordHead + int64(binary.BigEndian.Uint32(head[recordHead-4:]))
+		if s.isHeld() {
+			s.room.Wait()
+			continue
+		}
+		size, _ := s.record(s.tail)
+		s.tail += size
 	}
 	for len(s.marks) > 0 && s.marks[0].from < s.tail {
 		s.marks = s.marks[1:]
 	}
+}
+
+func (s *spool) isHeld() bool {
+	if s.released {
+		return false
+	}
+	for c := range s.holders {
+		if c.offset == s.tail {
+			return true
+		}
+	}
+	return false
+}
+
+// release lets the writer go on, whoever is behind.
+func (s *spool) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released = true
+	s.room.Broadcast()
+}
+
+// record is the size of the record at an offset, and the attach stream's position before it.
+func (s *spool) record(offset int64) (size int64, position uint64) {
+	var head [recordHead]byte
+	s.at(head[:], offset, s.file.ReadAt)
+	return recordHead + int64(binary.BigEndian.Uint32(head[recordHead-4:])), binary.BigEndian.Uint64(head[16:])
 }
 
 // mark remembers now and then where the next line begins, so that a reader of the end need not
@@ -112,7 +156,7 @@ func (s *spool) mark() {
 			from = min(from, s.lineFrom[stream])
 		}
 	}
-	s.marks = append(s.marks, mark{offset: s.head, from: from, number: s.next})
+	s.marks = append(s.marks, mark{s.head, from, s.next, s.position})
 }
 
 // at reads or writes at a logical offset, around the end of the ring.
@@ -151,102 +195,4 @@ func (s *spool) ended() (finished bool, next uint64, cutters [3]cutter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.finished, s.next, s.cutters
-}
-
-// cursor is one reader's place.
-type cursor struct {
-	spool  *spool
-	offset int64
-	until  int64 // where it ends; negative: at the end of the output
-	closed bool
-}
-
-// cursor starts where line first (or the oldest that is left) begins, perhaps earlier.
-func (s *spool) cursor(first uint64, follow bool) *cursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := &cursor{spool: s, offset: s.tail, until: -1}
-	if !follow {
-		c.until = s.head
-	}
-	later := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].number > first })
-	if later > 0 {
-		c.offset = max(s.tail, s.marks[later-1].from)
-	}
-	return c
-}
-
-// read fills buffer (at least one record long) with whole records, waiting for the first. lost:
-// records were overwritten before them. None: the output has ended, or the cursor has.
-func (c *cursor) read(buffer []byte) (records []byte, lost bool) {
-	s := c.spool
-	for {
-		c.wait()
-		s.mu.Lock()
-		if c.offset < s.tail {
-			c.offset, lost = s.tail, true
-		}
-		end := s.head
-		if c.until >= 0 {
-			end = min(end, c.until)
-		}
-		over := c.closed || c.offset >= end // only we move the offset: still true what wait saw
-		s.mu.Unlock()
-		if over {
-			return nil, lost
-		}
-		chunk := buffer[:min(int64(len(buffer)), end-c.offset)]
-		s.at(chunk, c.offset, s.file.ReadAt)
-		whole := wholeRecords(chunk)
-		if c.advance(int64(whole)) {
-			return chunk[:whole], lost
-		}
-	}
-}
-
-// wait returns when there is something to read, or never will be.
-func (c *cursor) wait() {
-	c.spool.mu.Lock()
-	defer c.spool.mu.Unlock()
-	for c.offset == c.spool.head && !c.spool.finished && !c.closed && c.until < 0 {
-		c.spool.changed.Wait()
-	}
-}
-
-// advance moves on, unless what was read had been overwritten meanwhile.
-func (c *cursor) advance(bytes int64) bool {
-	c.spool.mu.Lock()
-	defer c.spool.mu.Unlock()
-	if c.offset < c.spool.tail {
-		return false
-	}
-	c.offset += bytes
-	return true
-}
-
-// atEnd: everything that was written has been read.
-func (c *cursor) atEnd() bool {
-	c.spool.mu.Lock()
-	defer c.spool.mu.Unlock()
-	return !c.closed && c.offset == c.spool.head
-}
-
-func (c *cursor) close() {
-	c.spool.mu.Lock()
-	defer c.spool.mu.Unlock()
-	c.closed = true
-	c.spool.changed.Broadcast()
-}
-
-// wholeRecords is the length of the complete records at the beginning; it may look at bytes that
-// are being overwritten, so it trusts no length.
-func wholeRecords(chunk []byte) (whole int) {
-	for len(chunk)-whole >= recordHead {
-		size := recordHead + int(binary.BigEndian.Uint32(chunk[whole+recordHead-4:]))
-		if whole+size > len(chunk) {
-			break
-		}
-		whole += size
-	}
-	return whole
 }

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
 const farewellLimit = 5 * time.Second
@@ -48,14 +50,41 @@ func upgrade(w http.ResponseWriter, r *http.Request, lines ...string) (conn net.
 
 // hangUp says close_notify and then waits for the client to close: closing a socket with unread
 // input would send RST, and the client would lose the end of the output. gone closes when what the
-// client sends has ended, which somebody must read; it is waited for as long as something comes.
+// client sends has ended, which somebody must read. A client that has got everything and does not
+// close is left after a while; one that reads slowly is not.
 func hangUp(conn net.Conn, gone <-chan struct{}) {
+	defer conn.Close()
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
+	for unsent(conn) {
+		select {
+		case <-gone:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 	conn.SetReadDeadline(time.Now().Add(farewellLimit))
 	<-gone
-	conn.Close()
+}
+
+// unsent: the client's machine has not yet taken all that we sent.
+func unsent(conn net.Conn) bool {
+	encrypted, ok := conn.(interface{ NetConn() net.Conn })
+	if !ok {
+		return false
+	}
+	socket, ok := encrypted.NetConn().(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	waiting := int32(0)
+	raw.Control(func(fd uintptr) { ioctl(fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&waiting))) })
+	return waiting > 0
 }
 
 // getEvents sends what happened past a number, and what happens from now on.
