@@ -1,6 +1,7 @@
 """OCI distribution."""
 
 from sockerless_ecs.registry.client import RegistryClient, pull_reference
+from sockerless_ecs.registry.compression import Unpacked
 from sockerless_ecs.registry.login import Login
 from sockerless_ecs.registry.platform import Platform, parse_platform
 from sockerless_ecs.registry.push import RepositoryTarget
@@ -12,6 +13,7 @@ __all__ = [
     "RegistryClient",
     "RepositoryTarget",
     "Retries",
+    "Unpacked",
     "parse_platform",
     "pull_reference",
 ]

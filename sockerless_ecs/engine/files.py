@@ -1,0 +1,221 @@
+"""Files of containers: found where they are, copied in and out, compared with the image."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Protocol, TypeVar
+
+import trio
+
+from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable, WrongAgent
+from sockerless_ecs.engine.contract import Archive
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, Unavailable
+from sockerless_ecs.model.container import Container
+from sockerless_ecs.model.files import PathStat
+from sockerless_ecs.model.lifecycle import State
+from sockerless_ecs.registry import Unpacked
+from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.launcher import Launcher
+from sockerless_ecs.services.ledger import Ledger, Live
+from sockerless_ecs.services.requests import LINGER_LABEL, Place, linger_seconds
+from sockerless_ecs.services.supervisor import attributes
+from sockerless_ecs.services.uploads import Target, Uploads, Writer
+
+_T = TypeVar("_T")
+UNPACKED_BYTES = 10 << 30
+"""Of one archive that is copied into a container that runs."""
+_AGAIN_SECONDS, _LOOKS = 0.02, 500
+_LOST = (AgentLost, AgentUnreachable, WrongAgent)
+
+
+class AgentFiles(Writer, Protocol):
+    """What is asked of an agent about files: the module `agent.files` is that."""
+
+    async def stat_path(self, agent: AgentClient, path: str) -> PathStat:
+        """What a path is; raises `NotFound`."""
+
+    def read_archive(self, agent: AgentClient, path: str) -> AbstractAsyncContextManager[Archive]:
+        """A tar of a path; entering raises `NotFound`."""
+
+    def export(self, agent: AgentClient) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A tar of everything."""
+
+
+class Files:
+    """A container that has not started has files too: its task is made for them."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        launcher: Launcher,
+        uploads: Uploads,
+        files: AgentFiles,
+        bus: EventBus,
+        place: Place,
+    ) -> None:
+        self._ledger = ledger
+        self._launcher = launcher
+        self._uploads = uploads
+        self._files = files
+        self._bus = bus
+        self._place = place
+
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """NotFound in Docker's words when there is no such path."""
+        live, wanted = self._ledger.find(ref), rooted(path)
+        with _worded(ref, path):
+            return await self._ask(live, lambda agent: self._files.stat_path(agent, wanted))
+
+    @asynccontextmanager
+    async def read_archive(self, ref: str, path: str) -> AsyncGenerator[Archive]:
+        """A tar of a path, as the agent sends it; entering raises NotFound."""
+        live, wanted = self._ledger.find(ref), rooted(path)
+        async with AsyncExitStack() as stack:
+
+            async def begin(agent: AgentClient) -> Archive:
+                return await stack.enter_async_context(self._files.read_archive(agent, wanted))
+
+            with _worded(ref, path):
+                archive = await self._ask(live, begin)
+            self._tell(live, "archive-path")
+            yield archive
+
+    @asynccontextmanager
+    async def export(self, ref: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """A tar of the whole file system, as the agent sends it."""
+        live = self._ledger.find(ref)
+        async with AsyncExitStack() as stack:
+
+            async def begin(agent: AgentClient) -> AsyncIterator[bytes]:
+                return await stack.enter_async_context(self._files.export(agent))
+
+            tar = await self._ask(live, begin)
+            self._tell(live, "export")
+            yield tar
+
+    async def write_archive(
+        self,
+        ref: str,
+        path: str,
+        body: AsyncIterator[bytes],
+        *,
+        no_overwrite_dir_non_dir: bool = False,
+        copy_uid_gid: bool = False,
+    ) -> None:
+        """Unpack a tar, compressed or not, below a directory.
+
+        Into a container that has not started it goes once the whole body has come, and it is kept until the
+        start: bounded by the uploads' limit. A failure half-way leaves what was unpacked so far.
+        """
+        live = self._ledger.find(ref)
+        target = Target(
+            path=rooted(path), no_overwrite_dir_non_dir=no_overwrite_dir_non_dir, copy_uid_gid=copy_uid_gid
+        )
+        _check_writable(live.record, target.path)
+        tar = Unpacked(body, UNPACKED_BYTES)
+        with _worded(ref, path):
+            await self._settled(live)
+            if live.record.state is State.CREATED:
+                await self._write_before_the_start(live, tar, target)
+            else:
+                await self._write(live, tar, target)
+        self._tell(live, "extract-to-dir")
+
+    async def _write_before_the_start(self, live: Live, tar: Unpacked, target: Target) -> None:
+        lost: AgentClient | None = None
+        async with self._uploads.received(live, tar) as spooled:
+            while live.record.state is State.CREATED:
+                agent = await self._launcher.prepare(live, lost=lost)
+                try:
+                    return await self._uploads.write(live, agent, spooled, target)
+                except _LOST:
+                    if lost is not None:
+                        raise
+                    lost = agent
+                await self._settled(live)
+            await self._write(live, aiter(spooled), target)  # it has started meanwhile
+
+    async def _write(self, live: Live, tar: AsyncIterator[bytes], target: Target) -> None:
+        await self._files.write_archive(
+            await self._agent(live),
+            target.path,
+            tar,
+            no_overwrite_dir_non_dir=target.no_overwrite_dir_non_dir,
+            copy_uid_gid=target.copy_uid_gid,
+            limit_bytes=UNPACKED_BYTES,
+        )
+
+    async def _ask(self, live: Live, question: Callable[[AgentClient], Awaitable[_T]]) -> _T:
+        """Put a question to where the files are; a second time when the first has found nobody there."""
+        agent = await self._agent(live)
+        try:
+            return await question(agent)
+        except _LOST:
+            return await question(await self._agent(live, lost=agent))
+
+    async def _agent(self, live: Live, lost: AgentClient | None = None) -> AgentClient:
+        """The agent that has the files; `lost` is one that has just not answered.
+
+        Raises Conflict when the files went with their task, Unavailable when their agent cannot be found now.
+        """
+        for _ in range(_LOOKS):
+            await self._settled(live)
+            record, agent = live.record, live.agent
+            if record.state is State.CREATED:
+                return await self._launcher.prepare(live, lost=lost)
+            if agent is not None and (agent is not lost or record.state.alive):
+                return agent
+            if record.task is None or agent is not None:
+                raise self._gone(record)
+            await trio.sleep(_AGAIN_SECONDS)  # its supervisor is about to meet it, or to learn its end
+        raise Unavailable(f"the agent of container {live.id} does not answer now: try again")
+
+    async def _settled(self, live: Live) -> None:
+        if launch := self._launcher.in_flight(live):
+            await launch.settled.wait()
+        if self._ledger.get(live.id) is not live:
+            raise NotFound(f"No such container: {live.id}")
+
+    def _gone(self, record: Container) -> Conflict:
+        seconds = linger_seconds(record, self._place)
+        return Conflict(
+            f"the file system of container {record.id} is gone: it went with its task, {seconds} seconds after "
+            f"the container ended; the label {LINGER_LABEL} keeps it longer"
+        )
+
+    def _tell(self, live: Live, action: str) -> None:
+        self._bus.emit("container", action, live.id, attributes(live.record))
+
+
+def rooted(path: str) -> str:
+    """A path as seen from `/`; what ends in `/` or `/.` still does, since that means a directory."""
+    if not path:
+        raise InvalidParameter("bad parameter: path cannot be empty")
+    if "\0" in path:
+        raise InvalidParameter("bad parameter: path contains a null byte")
+    clean = posixpath.normpath(f"/{path.lstrip('/')}")
+    if path.endswith("/.") or path == ".":
+        return f"{clean.rstrip('/')}/."
+    if path.endswith("/"):
+        return f"{clean.rstrip('/')}/"
+    return clean
+
+
+def _check_writable(record: Container, path: str) -> None:
+    in_volume = any(f"{path}/".startswith(f"{volume.rstrip('/')}/") for volume in record.config.volumes)
+    if record.host.readonly_rootfs and not in_volume:
+        raise InvalidParameter("container rootfs is marked read-only")
+
+
+@contextmanager
+def _worded(ref: str, path: str) -> Iterator[None]:
+    """A path that is missing in Docker's words; a container that is missing is told as it is."""
+    try:
+        yield
+    except NotFound as error:
+        if error.message.startswith("No such container"):
+            raise
+        raise NotFound(f"Could not find the file {path} in container {ref}") from error
