@@ -11,13 +11,15 @@ from sockerless_ecs import agent, aws
 from sockerless_ecs.config import Settings
 from sockerless_ecs.engine.backend import Engine
 from sockerless_ecs.engine.containers import EngineContainers
+from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
-from sockerless_ecs.errors import SockerlessError
+from sockerless_ecs.engine.updating import Updater
+from sockerless_ecs.errors import SockerlessError, Unimplemented
 from sockerless_ecs.model.container import Task
 from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.services.archive import Archive
@@ -27,11 +29,15 @@ from sockerless_ecs.services.janitor import Janitor
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.services.meeting import Meeting
+from sockerless_ecs.services.placing import Placing
+from sockerless_ecs.services.preparing import Preparer
 from sockerless_ecs.services.publisher import Publisher
 from sockerless_ecs.services.remover import Remover
 from sockerless_ecs.services.requests import Place
+from sockerless_ecs.services.restarts import Restarts
 from sockerless_ecs.services.supervisor import Supervisor
 from sockerless_ecs.services.tails import Tails
+from sockerless_ecs.services.uploads import Uploads
 from sockerless_ecs.services.watcher import TaskWatcher
 from sockerless_ecs.store import Identity
 
@@ -71,7 +77,13 @@ class Rooms:
         self.watcher = TaskWatcher(ecs.describe_tasks)
         tails = Tails(services, settings.logs.tail_bytes)
         self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=started_by)
-        remover = Remover(ledger=ledger, janitor=self.janitor, bus=bus, tails=tails)
+        self.uploads = Uploads(ledger=ledger, files=_NoFiles(), folder=settings.store.uploads_path)
+        remover = Remover(ledger=ledger, janitor=self.janitor, bus=bus, tails=tails, uploads=self.uploads)
+        restarts = Restarts(
+            nursery=services,
+            ledger=ledger,
+            begin=lambda live: self.launcher.begin(live, by_policy=True),
+        )
         supervisor = Supervisor(
             nursery=services,
             ledger=ledger,
@@ -79,6 +91,7 @@ class Rooms:
             bus=bus,
             tails=tails,
             remover=remover,
+            restarts=restarts,
             connect=connect,
         )
         self.publisher = Publisher(
@@ -94,8 +107,7 @@ class Rooms:
             template=_template(settings, identity),
             agent_image=self.publisher.reference,
         )
-        self.launcher = Launcher(
-            jobs=jobs,
+        placing = Placing(
             ledger=ledger,
             ecs=ecs,
             supervisor=supervisor,
@@ -104,12 +116,26 @@ class Rooms:
             meeting=Meeting(watcher=self.watcher, connect=connect, place=place),
             place=place,
         )
+        self.launcher = Launcher(
+            jobs=jobs,
+            ledger=ledger,
+            supervisor=supervisor,
+            janitor=self.janitor,
+            placing=placing,
+            preparer=Preparer(
+                jobs=jobs, ledger=ledger, placing=placing, janitor=self.janitor, uploads=self.uploads
+            ),
+            uploads=self.uploads,
+            place=place,
+            restarts=restarts,
+        )
         self.reconciler = Reconciler(
             ledger=ledger,
             launcher=self.launcher,
             supervisor=supervisor,
             remover=remover,
             janitor=self.janitor,
+            restarts=restarts,
         )
         images = EngineImages(
             ledger=ledger, registry=registry, bus=bus, architecture=settings.ecs.architecture
@@ -128,10 +154,19 @@ class Rooms:
                     default_cpu_units=_cpu_units(settings),
                     default_memory_mib=settings.ecs.default_memory_mib,
                 ),
+                updater=Updater(
+                    ledger=ledger,
+                    bus=bus,
+                    default_cpu_units=_cpu_units(settings),
+                    default_memory_mib=settings.ecs.default_memory_mib,
+                ),
                 listing=Listing(ledger),
                 logs=Logs(ledger=ledger, tails=tails, archive=archive),
                 bus=bus,
-                ecs=ecs,
+                control=Control(
+                    ledger=ledger, launcher=self.launcher, restarts=restarts, bus=bus, ecs=ecs
+                ),
+                nursery=services,
             ),
             images=images,
             system=EngineSystem(
@@ -147,6 +182,7 @@ class Rooms:
         """Begin what runs for as long as the daemon does; none of it keeps the sockets waiting for AWS."""
         await services.start(self.watcher.run)
         await services.start(self.janitor.run)
+        self.uploads.take_up()
         self.reconciler.begin()
         services.start_soon(self.reconciler.settle)
         services.start_soon(self.publisher.warm)
@@ -172,7 +208,7 @@ class Rooms:
         """`shutdown.containers: stop`: every container gets its stop signal, all at once."""
         async with trio.open_nursery() as nursery:
             for live in self._ledger:
-                if live.record.state.alive:
+                if live.record.active:
                     nursery.start_soon(self._stop, live.id)
 
     async def _stop(self, container_id: str) -> None:
@@ -183,10 +219,19 @@ class Rooms:
 
     async def hang_up(self) -> None:
         """Close the connections to the agents; the containers go on."""
+        self.uploads.close()
         with trio.move_on_after(_CLOSE_SECONDS):
             for live in self._ledger:
                 if live.agent is not None:
                     await live.agent.aclose()
+
+
+class _NoFiles:
+    """Until the agent's client can copy."""
+
+    async def write_archive(self, *_args: object, **_more: object) -> None:
+        """Not built."""
+        raise Unimplemented("copying into a container is not implemented by this backend yet")
 
 
 def _cpu_units(settings: Settings) -> int:

@@ -6,9 +6,9 @@ import trio
 
 from sockerless_ecs.engine import naming
 from sockerless_ecs.engine.images import EngineImages
-from sockerless_ecs.engine.merging import merged
+from sockerless_ecs.engine.merging import check_health, merged
 from sockerless_ecs.errors import Conflict, InvalidParameter
-from sockerless_ecs.model import signals, sizing
+from sockerless_ecs.model import restart, signals, sizing
 from sockerless_ecs.model.container import Container, CreateRequest, new_container_id
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.services.definitions import Definitions
@@ -47,6 +47,10 @@ class Creator:
         config = merged(request.config, image.config, container_id)
         if config.stop_signal:
             signals.parse(config.stop_signal)
+        check_health(config.healthcheck)
+        restart.check_policy(request.host.restart_policy)
+        if request.host.auto_remove and request.host.restart_policy.name not in ("", "no"):
+            raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
         sizing.size(
             request.host.nano_cpus,
             request.host.memory_bytes,

@@ -23,7 +23,7 @@ class Listing:
         """Newest first; with a limit, the newest whatever their state, as Docker has it."""
         passes = filtering.container_filter(filters, self)
         shown = include_stopped or filtering.includes_stopped(filters) or bool(limit)
-        found = [live.record for live in self._ledger if shown or live.record.state.alive]
+        found = [live.record for live in self._ledger if shown or live.record.active]
         found = sorted(filter(passes, found), key=lambda record: record.created_ns, reverse=True)
         return found[:limit] if limit and limit > 0 else found
 
@@ -46,5 +46,5 @@ class Listing:
         return self._ledger.find(ref).record.created_ns
 
     def health(self, container: Container, /) -> str:
-        """Health checks are not built: a container has none."""
-        return "none"
+        """`none` without a health check, else what it last said."""
+        return container.health.status.value if container.health else "none"

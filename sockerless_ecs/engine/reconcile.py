@@ -6,6 +6,7 @@ import structlog
 import trio
 
 from sockerless_ecs.errors import SockerlessError
+from sockerless_ecs.model import restart
 from sockerless_ecs.model.container import Task, TaskArn
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.task import TaskSnapshot
@@ -13,6 +14,7 @@ from sockerless_ecs.services.janitor import Janitor
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
 from sockerless_ecs.services.remover import Remover
+from sockerless_ecs.services.restarts import Restarts
 from sockerless_ecs.services.supervisor import Supervisor
 
 _LOG = structlog.get_logger(__name__)
@@ -32,14 +34,17 @@ class Reconciler:
         supervisor: Supervisor,
         remover: Remover,
         janitor: Janitor,
+        restarts: Restarts,
     ) -> None:
         self._ledger = ledger
         self._launcher = launcher
         self._supervisor = supervisor
         self._remover = remover
         self._janitor = janitor
+        self._restarts = restarts
         self._doubtful: list[Live] = []
         self._leftovers: list[Live] = []
+        self._unplaced: list[Live] = []
 
     def begin(self) -> None:
         """Take up what needs nothing from AWS, at once: nobody sees a container that no one looks after."""
@@ -54,18 +59,44 @@ class Reconciler:
                     self._launcher.resume(live)
                 case State.RUNNING | State.PAUSED:
                     self._supervisor.follow(live)
-                case State.EXITED | State.DEAD if placed:
-                    self._supervisor.follow(live)
-                case State.CREATED if record.host.auto_remove and record.error:
-                    self._leftovers.append(live)  # its start failed
-                case State.EXITED | State.DEAD if record.host.auto_remove:
-                    self._leftovers.append(live)
+                case State.RESTARTING:
+                    self._take_up_restart(live, placed=placed)
+                case State.CREATED:
+                    self._take_up_created(live, placed=placed)
+                case State.EXITED | State.DEAD:
+                    self._take_up_ended(live, placed=placed)
+
+    def _take_up_created(self, live: Live, *, placed: bool) -> None:
+        record = live.record
+        if placed:
+            self._launcher.resume_preparing(live)
+        elif record.task is not None:
+            self._unplaced.append(live)
+        elif record.host.auto_remove and record.error:
+            self._leftovers.append(live)  # its start failed
+
+    def _take_up_ended(self, live: Live, *, placed: bool) -> None:
+        record = live.record
+        if record.started_ns and restart.wanted_at_boot(record):
+            self._restarts.want_up(live)
+            self._take_up_restart(live, placed=placed)
+        elif placed:
+            self._supervisor.follow(live)
+        elif record.host.auto_remove:
+            self._leftovers.append(live)
+
+    def _take_up_restart(self, live: Live, *, placed: bool) -> None:
+        if placed:  # the end of its output may still be to come, and its task may serve the restart
+            self._supervisor.follow(live)
+        self._restarts.schedule(live)
 
     async def settle(self) -> None:
         """Then what takes time: removals that were promised, and the starts whose RunTask is in doubt."""
         for live in self._leftovers:
             if live.record.state in (State.CREATED, State.EXITED, State.DEAD):  # else it was started
                 await self._remover.insist(live)
+        for live in self._unplaced:
+            await self._launcher.forget_preparing(live)
         if self._doubtful:
             await self._settle(self._doubtful)
         _LOG.info("reconciled", in_doubt=len(self._doubtful), removed=len(self._leftovers))

@@ -163,10 +163,23 @@ class Container:
     restart_count: int = 0
     """Restarts by the restart policy, since the last start that somebody asked for."""
     stopped_by_user: bool = False
+    by_policy: bool = False
+    """The restart policy, not a person, wants the start that is under way or comes next."""
     health: Health | None = None
     """Of the current run, where it has a health check."""
     exec_ids: tuple[str, ...] = ()
     """Execs that run now; they end with the daemon's memory."""
+
+    @property
+    def status(self) -> str:
+        """What clients are told: a restart by the policy is `restarting` until its process runs."""
+        restarted = self.state is State.STARTING and self.by_policy
+        return State.RESTARTING.shown if restarted else self.state.shown
+
+    @property
+    def active(self) -> bool:
+        """What Docker calls running: a process runs, or will again by the restart policy."""
+        return self.state.active or (self.state is State.STARTING and self.by_policy)
 
     @property
     def argv(self) -> tuple[str, ...]:

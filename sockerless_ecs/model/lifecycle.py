@@ -41,9 +41,11 @@ class Event(StrEnum):
     STARTED = "started"
     FAILED = "failed"
     FAILED_AGAIN = "failed again"
+    FAILED_TO_RESTART = "failed to be restarted"
     EXITED = "exited"
     EXITED_TO_RESTART = "exited to be restarted"
     STAY_DOWN = "stay down"
+    WANTED_UP = "be wanted up again"
     LOST = "lost"
     PAUSE = "pause"
     UNPAUSE = "unpause"
@@ -57,11 +59,14 @@ _NEXT: dict[tuple[State, Event], State] = {
     (State.STARTING, Event.STARTED): State.RUNNING,
     (State.STARTING, Event.FAILED): State.CREATED,
     (State.STARTING, Event.FAILED_AGAIN): State.EXITED,
+    (State.STARTING, Event.FAILED_TO_RESTART): State.RESTARTING,
     (State.RUNNING, Event.EXITED): State.EXITED,
     (State.RUNNING, Event.EXITED_TO_RESTART): State.RESTARTING,
     (State.PAUSED, Event.EXITED_TO_RESTART): State.RESTARTING,
     (State.RESTARTING, Event.BEGIN): State.STARTING,
     (State.RESTARTING, Event.STAY_DOWN): State.EXITED,
+    (State.EXITED, Event.WANTED_UP): State.RESTARTING,
+    (State.DEAD, Event.WANTED_UP): State.RESTARTING,
     (State.RUNNING, Event.LOST): State.DEAD,
     (State.RUNNING, Event.PAUSE): State.PAUSED,
     (State.PAUSED, Event.UNPAUSE): State.RUNNING,

@@ -166,7 +166,7 @@ def _network(values: Sequence[str], _view: View) -> Predicate:
 
 def _status(values: Sequence[str], _view: View) -> Predicate:
     _check_values("status", values, _STATUSES)
-    return lambda container: container.state.shown in values
+    return lambda container: container.status in values
 
 
 def _volume(values: Sequence[str], _view: View) -> Predicate:

@@ -23,6 +23,8 @@ _LOG = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0
 _ENDINGS = (
     lifecycle.Event.EXITED,
+    lifecycle.Event.EXITED_TO_RESTART,
+    lifecycle.Event.STAY_DOWN,
     lifecycle.Event.LOST,
     lifecycle.Event.FAILED,
     lifecycle.Event.FAILED_AGAIN,
@@ -50,6 +52,8 @@ class Live:
         self.agent: AgentClient | None = None
         self.exit_pending = False
         """It has ended, and that is not yet safe in the store: nobody is told so far."""
+        self.kept = False
+        """Somebody restarts it: the exit that comes of that does not remove it, `AutoRemove` or not."""
         self.leaving = False
         """It is being removed: it starts no more, and nothing about it is stored again."""
 

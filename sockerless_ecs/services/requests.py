@@ -7,13 +7,15 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sockerless_ecs.agent import Names, StartRequest
+from sockerless_ecs.agent import HealthCheck, Names, StartRequest
 from sockerless_ecs.model import sizing
-from sockerless_ecs.model.container import Container, RunId, Task
+from sockerless_ecs.model.container import Container, ContainerConfig, RunId, Task
 from sockerless_ecs.model.taskdef import LAUNCH_VARIABLE, TOKEN_VARIABLE, RunTaskRequest
 from sockerless_ecs.services.ledger import now_ns
 
 LINGER_LABEL = "sockerless.linger"
+_PROBE_NS, _START_INTERVAL_NS, _RETRIES = 30 * 10**9, 5 * 10**9, 3
+"""Docker's defaults of a health check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +95,29 @@ def start_request(record: Container, run_id: RunId, place: Place) -> StartReques
         ulimits=record.host.ulimits,
         no_new_privs=any(option.startswith("no-new-privileges") for option in record.host.security_opt),
         stop_signal=record.config.stop_signal or "SIGTERM",
-        linger_seconds=_linger_seconds(record, place),
+        linger_seconds=linger_seconds(record, place),
         hostname=record.config.hostname,
+        health=health_check(record.config),
     )
 
 
-def _linger_seconds(record: Container, place: Place) -> int:
+def health_check(config: ContainerConfig) -> HealthCheck | None:
+    """What the agent probes, with Docker's defaults filled in; None when there is nothing to probe."""
+    check = config.healthcheck
+    if check is None or check.test[:1] not in (("CMD",), ("CMD-SHELL",)):
+        return None
+    return HealthCheck(
+        test=check.test,
+        interval=check.interval_ns or _PROBE_NS,
+        timeout=check.timeout_ns or _PROBE_NS,
+        start_period=check.start_period_ns,
+        start_interval=check.start_interval_ns or _START_INTERVAL_NS,
+        retries=check.retries if check.retries > 0 else _RETRIES,
+    )
+
+
+def linger_seconds(record: Container, place: Place) -> int:
+    """How long the task outlives the process."""
     wanted = record.config.labels.get(LINGER_LABEL)
     if wanted is not None and wanted.isdecimal():
         return int(wanted)

@@ -11,6 +11,7 @@ import trio
 from sockerless_ecs.agent import AgentClient, AgentEvent, AgentLost, AgentUnreachable, WrongAgent
 from sockerless_ecs.errors import NotFound, SockerlessError
 from sockerless_ecs.model.container import Container, ExitStatus, RunId, Task
+from sockerless_ecs.model.health import Health, HealthStatus
 from sockerless_ecs.model.lifecycle import Event, State
 from sockerless_ecs.model.task import OOM_REASON, TaskSnapshot
 from sockerless_ecs.model.taskdef import MAIN_CONTAINER
@@ -18,6 +19,8 @@ from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
 from sockerless_ecs.services.reach import reach_unless
 from sockerless_ecs.services.remover import Remover
+from sockerless_ecs.services.requests import health_check
+from sockerless_ecs.services.restarts import Restarts
 from sockerless_ecs.services.tails import Tails
 from sockerless_ecs.services.watcher import TaskWatcher
 from sockerless_ecs.store.contract import Put
@@ -39,6 +42,7 @@ class Supervisor:
         bus: EventBus,
         tails: Tails,
         remover: Remover,
+        restarts: Restarts,
         connect: Callable[[Task], AgentClient],
     ) -> None:
         self._nursery = nursery
@@ -47,6 +51,7 @@ class Supervisor:
         self._bus = bus
         self._tails = tails
         self._remover = remover
+        self._restarts = restarts
         self._connect = connect
         self._followed: set[str] = set()
 
@@ -64,7 +69,13 @@ class Supervisor:
         if live.record.state is not State.STARTING or live.record.run_id != run_id:
             return ()
         record = live.become(
-            Event.STARTED, started_ns=time_ns, finished_ns=0, exit_code=0, oom_killed=False, error=""
+            Event.STARTED,
+            started_ns=time_ns,
+            finished_ns=0,
+            exit_code=0,
+            oom_killed=False,
+            error="",
+            health=_health_at_start(live.record),
         )
         run = self._ledger.runs[run_id] = replace(self._ledger.runs[run_id], started_ns=time_ns)
         self._bus.emit("container", "start", record.id, attributes(record), time_ns)
@@ -74,9 +85,6 @@ class Supervisor:
     def start_failed(self, live: Live, message: str) -> None:
         """Tell who waits that this start ended without a process, and keep `--rm`'s promise."""
         record = live.record
-        self._bus.emit(
-            "container", "die", record.id, {**attributes(record), "exitCode": str(record.exit_code)}
-        )
         live.announce_exit(ExitStatus(code=record.exit_code, error=message))
         if record.host.auto_remove:
             self._nursery.start_soon(self._remover.insist, live, name=f"remove {live.id[:12]}")
@@ -140,6 +148,8 @@ class Supervisor:
                 await self._exited(live, event)
             case "drained":
                 await self._drained(live, agent, event)
+            case "health" if event.run == live.record.run_id and event.health is not None:
+                self._probed(live, event.health, event.time_ns)
         if self._concerns(live, arn):
             task = live.record.task
             assert task is not None
@@ -173,8 +183,18 @@ class Supervisor:
         task: Task | None,
         error: str = "",
     ) -> None:
+        lasted_seconds = (finished_ns - live.record.started_ns) / 1e9
+        again = self._restarts.decide(live, code, lasted_seconds)
         record = live.become(
-            how, exit_code=code, oom_killed=oom, finished_ns=finished_ns, task=task, error=error
+            Event.EXITED_TO_RESTART if again else how,
+            exit_code=code,
+            oom_killed=oom,
+            finished_ns=finished_ns,
+            task=task,
+            error=error,
+            health=unwatched(live.record.health),
+            by_policy=again,
+            restart_count=live.record.restart_count + again,
         )
         assert record.run_id is not None
         run = replace(self._ledger.runs[record.run_id], finished_ns=finished_ns, exit_code=code)
@@ -182,9 +202,23 @@ class Supervisor:
         await self._ledger.insist(Put(record), Put(run))
         if oom:
             self._bus.emit("container", "oom", record.id, attributes(record), finished_ns)
-        told = {**attributes(record), "exitCode": str(code)}
-        self._bus.emit("container", "die", record.id, told, finished_ns)
+        told = {"exitCode": str(code), "execDuration": str(max(0, int(lasted_seconds)))}
+        self._bus.emit("container", "die", record.id, {**attributes(record), **told}, finished_ns)
         live.announce_exit(ExitStatus(code=code, error=error or None))
+        if again:
+            self._restarts.schedule(live)
+
+    def _probed(self, live: Live, health: Health, time_ns: int) -> None:
+        """A health check's result: kept in memory, told when it changes what the container is."""
+        before = live.record.health
+        if before is None or not live.record.state.alive:
+            return
+        if health.status is HealthStatus.STARTING and not health.log:
+            return  # it has just begun, which is known
+        live.become(health=health)
+        if health.status is not before.status:
+            action = f"health_status: {health.status.value}"
+            self._bus.emit("container", action, live.id, attributes(live.record), time_ns)
 
     async def _drained(self, live: Live, agent: AgentClient, event: AgentEvent) -> None:
         """The output is whole: keep its end, let followers have it, then let the agent go."""
@@ -195,7 +229,7 @@ class Supervisor:
         await self._tails.keep(agent, run_id, event.lines or 0)
         live.announce_drained(run_id)
         await self._tails.farewell(run_id)
-        if live.record.host.auto_remove and run_id == live.record.run_id:
+        if _goes_at_its_end(live) and run_id == live.record.run_id:
             with trio.move_on_after(1):
                 await agent.ack(event.seq)
                 if run_id == live.record.run_id:
@@ -212,7 +246,8 @@ class Supervisor:
             live.announce_drained(live.record.run_id)
         run_id = live.record.run_id
         await self._ledger.insist(Put(live.become(task=None)))
-        if live.record.host.auto_remove and live.record.run_id == run_id:
+        never_ran = live.record.state is State.CREATED  # it was prepared, and nobody started it
+        if live.record.host.auto_remove and live.record.run_id == run_id and not never_ran:
             await self._remover.insist(live)
 
     async def _meet_again(self, live: Live, task: Task, arn: str) -> AgentClient | None:
@@ -259,8 +294,23 @@ class Supervisor:
         )
         if run_id is not None:
             live.announce_drained(run_id)
-        if live.record.host.auto_remove and live.record.run_id == run_id:
+        if _goes_at_its_end(live) and live.record.run_id == run_id:
             await self._remover.insist(live)
+
+
+def unwatched(health: Health | None) -> Health | None:
+    """What is shown once nobody probes any more: as in Docker, what is not known to be healthy is not."""
+    return None if health is None else replace(health, status=HealthStatus.UNHEALTHY)
+
+
+def _health_at_start(record: Container) -> Health | None:
+    if health_check(record.config) is None:
+        return None
+    return Health(log=record.health.log) if record.health else Health()
+
+
+def _goes_at_its_end(live: Live) -> bool:
+    return live.record.host.auto_remove and not live.kept
 
 
 def attributes(record: Container) -> Mapping[str, str]:

@@ -17,6 +17,13 @@ _LIFE = [
     (State.STARTING, Event.FAILED, State.CREATED),
     (State.STARTING, Event.FAILED_AGAIN, State.EXITED),
     (State.RUNNING, Event.EXITED, State.EXITED),
+    (State.RUNNING, Event.EXITED_TO_RESTART, State.RESTARTING),
+    (State.PAUSED, Event.EXITED_TO_RESTART, State.RESTARTING),
+    (State.RESTARTING, Event.BEGIN, State.STARTING),
+    (State.RESTARTING, Event.STAY_DOWN, State.EXITED),
+    (State.STARTING, Event.FAILED_TO_RESTART, State.RESTARTING),
+    (State.EXITED, Event.WANTED_UP, State.RESTARTING),
+    (State.DEAD, Event.WANTED_UP, State.RESTARTING),
     (State.RUNNING, Event.LOST, State.DEAD),
     (State.RUNNING, Event.PAUSE, State.PAUSED),
     (State.PAUSED, Event.UNPAUSE, State.RUNNING),
@@ -50,7 +57,9 @@ def test_every_state_can_be_reached_and_left() -> None:
 
 def test_docker_is_never_shown_a_starting_container() -> None:
     assert State.STARTING.shown == "created"
-    assert {state.shown for state in State} == {"created", "running", "paused", "exited", "dead"}
+    assert {state.shown for state in State} == {
+        *("created", "running", "restarting", "paused", "exited", "dead")
+    }
 
 
 def test_a_process_lives_only_in_running_and_paused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -12,12 +13,14 @@ import trio.testing
 
 from sockerless_ecs.agent import AgentClient
 from sockerless_ecs.engine.containers import EngineContainers
+from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
+from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.model.container import Container, ContainerConfig, CreateRequest, HostConfig, Task
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
@@ -29,13 +32,18 @@ from sockerless_ecs.services.janitor import Janitor
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger, Live
 from sockerless_ecs.services.meeting import Meeting
+from sockerless_ecs.services.placing import Placing
+from sockerless_ecs.services.preparing import Preparer
 from sockerless_ecs.services.remover import Remover
 from sockerless_ecs.services.requests import Place
+from sockerless_ecs.services.restarts import Restarts
 from sockerless_ecs.services.supervisor import Supervisor
 from sockerless_ecs.services.tails import Tails
+from sockerless_ecs.services.uploads import Uploads
 from sockerless_ecs.services.watcher import TaskWatcher
 from sockerless_ecs.store.contract import Put
 from tests.services.fake_agent import FakeAgent, FakeClient
+from tests.services.fake_files import FakeFiles
 from tests.services.fakes import FakeCloudLogs, FakeEcs, FakeRegistry, FlakyStore
 
 STARTED_BY = "sockerless-test"
@@ -89,6 +97,10 @@ class Outside:
     tail_bytes: int = 1 << 20
     cloud: FakeCloudLogs = field(default_factory=FakeCloudLogs)
     registry: FakeRegistry = field(default_factory=lambda: FakeRegistry(IMAGE))
+    files: FakeFiles = field(default_factory=FakeFiles)
+    uploads: Path | None = None
+    """Where uploads are kept from one daemon to the next."""
+    uploads_bytes: int = 1 << 20
 
 
 class World:
@@ -103,7 +115,18 @@ class World:
         self.watcher = TaskWatcher(ecs.describe_tasks)
         self.tails = Tails(services, outside.tail_bytes)
         self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=STARTED_BY)
-        self.remover = Remover(ledger=ledger, janitor=self.janitor, bus=self.bus, tails=self.tails)
+        self.files = outside.files
+        self.uploads = Uploads(
+            ledger=ledger, files=self.files, folder=outside.uploads, limit_bytes=outside.uploads_bytes
+        )
+        self.remover = Remover(
+            ledger=ledger, janitor=self.janitor, bus=self.bus, tails=self.tails, uploads=self.uploads
+        )
+        self.restarts = Restarts(
+            nursery=services,
+            ledger=ledger,
+            begin=lambda live: self.launcher.begin(live, by_policy=True),
+        )
         self.supervisor = Supervisor(
             nursery=services,
             ledger=ledger,
@@ -111,11 +134,11 @@ class World:
             bus=self.bus,
             tails=self.tails,
             remover=self.remover,
+            restarts=self.restarts,
             connect=self.connect,
         )
         self.definitions = Definitions(ledger=ledger, ecs=ecs, template=TEMPLATE, agent_image=agent_image)
-        self.launcher = Launcher(
-            jobs=jobs,
+        self.placing = Placing(
             ledger=ledger,
             ecs=ecs,
             supervisor=self.supervisor,
@@ -124,12 +147,30 @@ class World:
             meeting=Meeting(watcher=self.watcher, connect=self.connect, place=PLACE),
             place=PLACE,
         )
+        self.launcher = Launcher(
+            jobs=jobs,
+            ledger=ledger,
+            supervisor=self.supervisor,
+            janitor=self.janitor,
+            placing=self.placing,
+            preparer=Preparer(
+                jobs=jobs,
+                ledger=ledger,
+                placing=self.placing,
+                janitor=self.janitor,
+                uploads=self.uploads,
+            ),
+            uploads=self.uploads,
+            place=PLACE,
+            restarts=self.restarts,
+        )
         self.reconciler = Reconciler(
             ledger=ledger,
             launcher=self.launcher,
             supervisor=self.supervisor,
             remover=self.remover,
             janitor=self.janitor,
+            restarts=self.restarts,
         )
         self.images = EngineImages(
             ledger=ledger, registry=outside.registry, bus=self.bus, architecture="x86_64"
@@ -148,10 +189,14 @@ class World:
             launcher=self.launcher,
             remover=self.remover,
             creator=self.creator,
+            updater=Updater(ledger=ledger, bus=self.bus, default_cpu_units=256, default_memory_mib=512),
             listing=Listing(ledger),
             logs=self.logs,
             bus=self.bus,
-            ecs=ecs,
+            control=Control(
+                ledger=ledger, launcher=self.launcher, restarts=self.restarts, bus=self.bus, ecs=ecs
+            ),
+            nursery=services,
         )
         self.system = EngineSystem(
             ledger=ledger, bus=self.bus, instance_id="i", name="n", architecture="arm64"
@@ -215,6 +260,7 @@ async def daemon(outside: Outside, *, janitor: bool = True) -> AsyncIterator[Wor
         services.start_soon(_watchdog)
         jobs = await services.start(_jobs)
         world = World(outside, services, jobs, Ledger(outside.store, await outside.store.load()))
+        world.uploads.take_up()
         await services.start(world.watcher.run)
         if janitor:
             await services.start(world.janitor.run)
@@ -222,6 +268,7 @@ async def daemon(outside: Outside, *, janitor: bool = True) -> AsyncIterator[Wor
             await world.ledger.save(Put(IMAGE))
             world.ledger.images[IMAGE.ref] = IMAGE
         yield world
+        world.uploads.close()
         services.cancel_scope.cancel()
 
 
