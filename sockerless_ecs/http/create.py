@@ -6,18 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sockerless_ecs.errors import InvalidParameter, SockerlessError, Unimplemented
-from sockerless_ecs.http.create_fields import (
-    CONFIG,
-    ENDPOINT,
-    FARGATE_CAPABILITIES,
-    HOST_CONFIG,
-    Rule,
-    Verdict,
-)
+from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.http.create_fields import CONFIG, ENDPOINT, FARGATE_CAPABILITIES, HOST_CONFIG
+from sockerless_ecs.http.judge import Judge
+from sockerless_ecs.http.policies import healthcheck, restart_policy
 from sockerless_ecs.http.shapes.create import (
     CreateBody,
-    HealthcheckBody,
     HostConfigBody,
     LogConfigBody,
     NetworkingBody,
@@ -25,16 +19,16 @@ from sockerless_ecs.http.shapes.create import (
 )
 from sockerless_ecs.model.container import (
     ContainerConfig,
+    ContainerUpdate,
     CreateRequest,
-    Healthcheck,
     HostConfig,
-    RestartPolicy,
     Ulimit,
 )
 
 _DEFAULT_NETWORKS = frozenset({"", "default", "bridge"})
 _KEPT_LOGS = frozenset({"", "json-file", "local", "journald", "awslogs"})
 _CPU_PERIOD_US = 100_000
+_LEAST_MEMORY_BYTES = 6 * 1024 * 1024
 _NO_RESTRICTIONS = frozenset({"label=disable", "apparmor=unconfined", "systempaths=unconfined"})
 """Security options that lift what Fargate does not impose."""
 _NO_NEW_PRIVILEGES = {
@@ -52,7 +46,7 @@ def create_request(body: CreateBody, *, name: str | None, platform: str | None) 
     """
     if not body.image:
         raise InvalidParameter("Image: no image specified")
-    judge = _Judge()
+    judge = Judge()
     judge.fields(body, CONFIG, "")
     host = body.host_config or HostConfigBody()
     judge.fields(host, HOST_CONFIG, "HostConfig.")
@@ -68,47 +62,7 @@ def create_request(body: CreateBody, *, name: str | None, platform: str | None) 
     )
 
 
-class _Judge:
-    """Collects what is wrong, so that what can never be is told before what is only not built."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self._never: list[SockerlessError] = []
-        self._later: list[SockerlessError] = []
-
-    def fields(self, body: msgspec.Struct, rules: Mapping[str, Rule], prefix: str) -> None:
-        """Judge every field of a struct that asks for something."""
-        # msgspec.structs.fields resolves every annotation anew: milliseconds a create.
-        for name, key in zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True):
-            value, rule = getattr(body, name), rules[name]
-            if value and not rule.default(value):
-                self.apply(rule, f"{prefix}{key}")
-
-    def apply(self, rule: Rule, field: str) -> None:
-        """Do what the rule says with a field that was asked for."""
-        match rule.verdict:
-            case Verdict.NEVER:
-                self.never(field, rule.advice)
-            case Verdict.LATER:
-                self.later(field)
-            case Verdict.WARNED:
-                self.warnings.append(f"{field} has no effect: {rule.advice}")
-
-    def never(self, field: str, advice: str) -> None:
-        """A field that Fargate can never honour."""
-        self._never.append(InvalidParameter(f"{field} is not possible on Fargate: {advice}"))
-
-    def later(self, field: str) -> None:
-        """A field that is not honoured yet."""
-        self._later.append(Unimplemented(f"create container: {field} is not implemented yet"))
-
-    def decide(self) -> None:
-        """Raise the first thing that is wrong."""
-        for error in self._never + self._later:
-            raise error
-
-
-def _judge_endpoints(judge: _Judge, networking: NetworkingBody | None, mode: str) -> None:
+def _judge_endpoints(judge: Judge, networking: NetworkingBody | None, mode: str) -> None:
     endpoints = (networking.endpoints_config if networking else None) or {}
     for network, endpoint in endpoints.items():
         field = f"NetworkingConfig.EndpointsConfig[{network}]"
@@ -118,7 +72,7 @@ def _judge_endpoints(judge: _Judge, networking: NetworkingBody | None, mode: str
             judge.fields(endpoint, ENDPOINT, f"{field}.")
 
 
-def _config(body: CreateBody, judge: _Judge) -> ContainerConfig:
+def _config(body: CreateBody, judge: Judge) -> ContainerConfig:
     if body.hostname or body.domainname:
         judge.warnings.append(
             "Hostname is set as HOSTNAME and in /etc/hosts; uname shows the name of the Fargate task"
@@ -128,18 +82,35 @@ def _config(body: CreateBody, judge: _Judge) -> ContainerConfig:
         hostname=body.hostname or "",
         domainname=body.domainname or "",
         user=body.user or "",
+        attach_stdin=bool(body.attach_stdin),
         attach_stdout=bool(body.attach_stdout),
         attach_stderr=bool(body.attach_stderr),
-        env=tuple(body.env or ()),
+        tty=bool(body.tty),
+        open_stdin=bool(body.open_stdin),
+        stdin_once=bool(body.stdin_once),
+        env=_environment(body.env or []),
         cmd=_words(body.cmd),
         entrypoint=_words(body.entrypoint),
-        working_dir=body.working_dir or "",
+        working_dir=_working_dir(body.working_dir or ""),
         labels=_strings(body.labels),
         exposed_ports=_ports(body.exposed_ports or {}),
-        healthcheck=_healthcheck(body.healthcheck, judge),
+        healthcheck=healthcheck(body.healthcheck),
         stop_signal=body.stop_signal or "",
         stop_timeout=body.stop_timeout,
     )
+
+
+def _environment(variables: list[str]) -> tuple[str, ...]:
+    for variable in variables:
+        if not variable.partition("=")[0]:
+            raise InvalidParameter(f"invalid environment variable: {variable}")
+    return tuple(variables)
+
+
+def _working_dir(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise InvalidParameter(f"the working directory '{path}' is invalid, it needs to be an absolute path")
+    return path
 
 
 def _words(value: list[str] | str | None) -> tuple[str, ...] | None:
@@ -163,25 +134,16 @@ def _ports(exposed: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(ports)
 
 
-def _healthcheck(check: HealthcheckBody | None, judge: _Judge) -> Healthcheck | None:
-    if check is None or check == HealthcheckBody() or not any(msgspec.structs.astuple(check)):
-        return None
-    if check.test == ["NONE"]:
-        return Healthcheck(test=("NONE",))
-    judge.later("Healthcheck")
-    return None
-
-
-def _host_config(host: HostConfigBody, judge: _Judge) -> HostConfig:
+def _host_config(host: HostConfigBody, judge: Judge) -> HostConfig:
     _judge_capabilities(host.cap_add or [], judge)
     _judge_logs(host.log_config, judge)
-    policy = host.restart_policy
-    if policy is not None and policy.name not in (None, "", "no"):
-        judge.later("HostConfig.RestartPolicy")
+    policy = restart_policy(host.restart_policy)
+    if host.auto_remove and policy.name != "no":
+        raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
     return HostConfig(
         network_mode=host.network_mode or "default",
         auto_remove=bool(host.auto_remove),
-        memory_bytes=_not_negative(host.memory, "HostConfig.Memory"),
+        memory_bytes=_memory(host.memory or 0),
         nano_cpus=_nano_cpus(host),
         cap_drop=tuple(_capability(name) for name in host.cap_drop or ()),
         group_add=tuple(host.group_add or ()),
@@ -193,8 +155,14 @@ def _host_config(host: HostConfigBody, judge: _Judge) -> HostConfig:
         extra_hosts=_extra_hosts(host.extra_hosts or []),
         readonly_rootfs=bool(host.readonly_rootfs),
         init=host.init,
-        restart_policy=RestartPolicy(),
+        restart_policy=policy,
     )
+
+
+def _memory(wanted: int) -> int:
+    if wanted and wanted < _LEAST_MEMORY_BYTES:
+        raise InvalidParameter("Minimum memory limit allowed is 6MB")
+    return wanted
 
 
 def _not_negative(value: int | None, field: str) -> int:
@@ -216,7 +184,7 @@ def _capability(name: str) -> str:
     return name.upper().removeprefix("CAP_")
 
 
-def _judge_capabilities(names: list[str], judge: _Judge) -> None:
+def _judge_capabilities(names: list[str], judge: Judge) -> None:
     for name in names:
         match _capability(name):
             case "SYS_PTRACE":
@@ -225,7 +193,7 @@ def _judge_capabilities(names: list[str], judge: _Judge) -> None:
                 judge.never(f"HostConfig.CapAdd {name}", "no task gets more than Fargate's own capabilities")
 
 
-def _judge_logs(logs: LogConfigBody | None, judge: _Judge) -> None:
+def _judge_logs(logs: LogConfigBody | None, judge: Judge) -> None:
     kind = (logs.type if logs else None) or ""
     if kind == "none":
         judge.warnings.append("HostConfig.LogConfig none has no effect: logs are kept in CloudWatch Logs")
@@ -233,7 +201,7 @@ def _judge_logs(logs: LogConfigBody | None, judge: _Judge) -> None:
         judge.never(f"HostConfig.LogConfig {kind}", "logs are kept in CloudWatch Logs; leave it out")
 
 
-def _security_options(options: list[str], judge: _Judge) -> tuple[str, ...]:
+def _security_options(options: list[str], judge: Judge) -> tuple[str, ...]:
     honoured = []
     for option in options:
         plain = option.replace(":", "=", 1)
@@ -250,6 +218,20 @@ def _extra_hosts(hosts: list[str]) -> tuple[str, ...]:
         if not (name and separator and address):
             raise InvalidParameter(f"HostConfig.ExtraHosts: bad format for {entry!r}: name:address is wanted")
     return tuple(hosts)
+
+
+def update_request(body: HostConfigBody) -> tuple[ContainerUpdate, list[str]]:
+    """The model's update and what is to be warned of; fields that are zero are left as they are."""
+    judge = Judge()
+    judge.fields(body, HOST_CONFIG, "")
+    policy = restart_policy(body.restart_policy) if body.restart_policy and body.restart_policy.name else None
+    wanted = ContainerUpdate(
+        restart_policy=policy,
+        memory_bytes=_memory(body.memory or 0) or None,
+        nano_cpus=_nano_cpus(body) or None,
+    )
+    judge.decide()
+    return wanted, judge.warnings
 
 
 def unknown_fields(raw: bytes) -> list[str]:

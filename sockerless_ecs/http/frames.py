@@ -1,13 +1,13 @@
-"""Log lines as bytes on the wire: Docker's 8-byte frames, or the plain bytes of a terminal."""
+"""Output as bytes on the wire: Docker's 8-byte frames, or the plain bytes of a terminal."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from sockerless_ecs.http.times import SECOND_NS, rfc3339
-from sockerless_ecs.model.log import LogLine
+from sockerless_ecs.model.log import STDOUT, LogLine
 
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 RAW = "application/vnd.docker.raw-stream"
@@ -15,6 +15,13 @@ RAW = "application/vnd.docker.raw-stream"
 Encoder = Callable[[Sequence[LogLine]], bytes]
 
 _HEADER = struct.Struct(">BxxxL")
+_MULTIPLEXED_SINCE = (1, 42)
+
+
+def content_type(version: tuple[int, int], *, tty: bool) -> str:
+    """Docker's name for a stream of this kind; clients of before 1.42 know the one for everything."""
+    old = (0, 0) < version < _MULTIPLEXED_SINCE
+    return RAW if tty or old else MULTIPLEXED
 
 
 def encoder(*, tty: bool, timestamps: bool, details: bool) -> Encoder:
@@ -26,6 +33,34 @@ def encoder(*, tty: bool, timestamps: bool, details: bool) -> Encoder:
         return b"".join(line.data for line in shown) if tty else _framed(shown)
 
     return encode
+
+
+class Unframer:
+    """Frames taken apart again, wherever the pieces in which they come were cut."""
+
+    def __init__(self, *, tty: bool) -> None:
+        self._tty = tty
+        self._head = b""
+        self._stream = STDOUT
+        self._left = 0
+
+    def pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Each stream's bytes in what came; a terminal has but standard output."""
+        if self._tty:
+            yield STDOUT, data
+            return
+        view = memoryview(data)
+        while view:
+            if not self._left:
+                wanted = _HEADER.size - len(self._head)
+                self._head, view = self._head + bytes(view[:wanted]), view[wanted:]
+                if len(self._head) < _HEADER.size:
+                    return
+                (self._stream, self._left), self._head = _HEADER.unpack(self._head), b""
+                continue
+            piece, view = bytes(view[: self._left]), view[self._left :]
+            self._left -= len(piece)
+            yield self._stream, piece
 
 
 def _framed(lines: Iterable[LogLine]) -> bytes:

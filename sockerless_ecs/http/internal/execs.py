@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
-from sockerless_ecs.errors import InvalidParameter, Unimplemented
-from sockerless_ecs.http.route import Call, Reply, Route, SocketRoute, json_reply
+from functools import partial
+
+from sockerless_ecs.engine.contract import TerminalSize
+from sockerless_ecs.errors import Unavailable, Unimplemented
+from sockerless_ecs.http.handlers import execs
+from sockerless_ecs.http.internal.messages import Bridged, bridge
+from sockerless_ecs.http.route import AnyRoute, Call, Route, Socket, SocketRoute
 from sockerless_ecs.http.shapes.exec import ExecCreateBody, ExecCreatedView, ExecStartBody, ExecView
-from sockerless_ecs.http.views.exec import exec_view
-from sockerless_ecs.model.container import ContainerId
-from sockerless_ecs.model.exec import Exec
 
 
-async def create(call: Call) -> Reply:
-    """Register one more process."""
-    body = await call.body(ExecCreateBody)
-    if not body.cmd:
-        raise InvalidParameter("Cmd: no exec command specified")
-    wanted = Exec(
-        id="",
-        container_id=ContainerId(""),
-        argv=tuple(body.cmd),
-        created_ns=0,
-        env=tuple(body.env or ()),
-        user=body.user or "",
-        working_dir=body.working_dir or "",
-        tty=bool(body.tty),
-        attach_stdin=bool(body.attach_stdin),
-        attach_stdout=bool(body.attach_stdout),
-        attach_stderr=bool(body.attach_stderr),
-        privileged=bool(body.privileged),
+async def start_socket(call: Call, socket: Socket) -> None:
+    """Run it as messages, for frontends that bridge streams themselves; `w` and `h` are a terminal's size."""
+    engine = call.backend.execs
+    record = await engine.inspect(call.ref)
+    rows, columns = call.query.number("h"), call.query.number("w")
+    size = TerminalSize(rows=rows, columns=columns) if rows and columns else None
+    process = Bridged(
+        id=record.id,
+        signal=_no_signal,
+        resize=partial(engine.resize, record.id),
+        exit_code=partial(_exit_code, call, record.id),
     )
-    return json_reply(ExecCreatedView(id=await call.backend.execs.create(call.ref, wanted)), 201)
+    async with engine.attached(record.id, tty=record.tty, size=size) as streams:
+        await socket.accept()
+        await bridge(socket, streams, process)
 
 
-async def inspect(call: Call) -> Reply:
-    """Show a process."""
-    return json_reply(exec_view(await call.backend.execs.inspect(call.ref)))
+async def _no_signal(_: str) -> None:
+    raise Unimplemented("signal: an exec cannot be signalled; kill signals the container")
 
 
-async def start(call: Call) -> Reply:
-    """Run it."""
-    await call.body(ExecStartBody)
-    await call.backend.execs.start(call.ref)
-    raise Unimplemented("exec start is not implemented yet")
+async def _exit_code(call: Call, exec_id: str) -> int:
+    code = (await call.backend.execs.inspect(exec_id)).exit_code
+    if code is None:
+        raise Unavailable("the exit code is not known")
+    return code
 
 
-async def start_socket(call: Call, _: object) -> None:
-    """Run it, for front ends that bridge streams themselves."""
-    await call.backend.execs.start(call.ref)
-    raise Unimplemented("exec start is not implemented yet")
-
-
-ROUTES: tuple[Route | SocketRoute, ...] = (
+ROUTES: tuple[AnyRoute, ...] = (
     Route(
         method="POST",
         path="/containers/<ref:ref>/exec",
         operation="ContainerExec",
         summary="Register one more process in a container",
-        handle=create,
+        handle=execs.create,
         body=ExecCreateBody,
         answer=ExecCreatedView,
         status=201,
@@ -66,7 +56,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         path="/exec/<ref:ref>",
         operation="ExecInspect",
         summary="Inspect a process",
-        handle=inspect,
+        handle=execs.inspect,
         answer=ExecView,
     ),
     Route(
@@ -74,7 +64,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         path="/exec/<ref:ref>/start",
         operation="ExecStart",
         summary="Run a process by upgrade",
-        handle=start,
+        handle=execs.start,
         body=ExecStartBody,
         status=101,
     ),
@@ -83,5 +73,6 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         operation="ExecStartWebsocket",
         summary="Run a process by WebSocket",
         handle=start_socket,
+        query=("h", "w"),
     ),
 )

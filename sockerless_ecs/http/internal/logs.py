@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from sockerless_ecs.errors import InvalidParameter
-from sockerless_ecs.http.frames import MULTIPLEXED, RAW, encoder
-from sockerless_ecs.http.query import Query
-from sockerless_ecs.http.route import Call, Output, Route, Socket, SocketRoute, Streamed
-from sockerless_ecs.model.log import STDERR, LogLine, LogOptions
+from sockerless_ecs.http.handlers import streams
+from sockerless_ecs.http.route import Call, Route, Socket, SocketRoute
+from sockerless_ecs.model.log import STDERR, LogLine
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,31 +20,13 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True):
     data: str
 
 
-async def logs(call: Call) -> Streamed:
-    """A container's output in Docker's frames, or as it is if it has a terminal."""
-    options, query = _options(call.query), call.query
-    if not (options.stdout or options.stderr):
-        raise InvalidParameter("Bad parameters: you must choose at least one stream")
-    container = await call.backend.containers.inspect(call.ref)
-    tty = container.config.tty
-    encode = encoder(tty=tty, timestamps=query.flag("timestamps"), details=query.flag("details"))
-
-    async def produce(output: Output) -> None:
-        async with call.backend.containers.logs(container.id, options) as batches:
-            await output.begin(RAW if tty else MULTIPLEXED)
-            async for batch in batches:
-                await output.write(encode(batch))
-
-    return Streamed(produce, endless=options.follow)
-
-
 async def logs_stream(call: Call, socket: Socket) -> None:
     """A container's output, a message a line; both streams and following unless told otherwise."""
-    options = _options(call.query, default=True)
+    options = streams.log_options(call.query, default=True)
     container = await call.backend.containers.inspect(call.ref)
     message = _messages(
         container.id,
-        encoder(tty=True, timestamps=call.query.flag("timestamps"), details=call.query.flag("details")),
+        streams.line_encoder(call.query, tty=True),
     )
     async with call.backend.containers.logs(container.id, options) as batches:
         await socket.accept()
@@ -64,24 +44,6 @@ def _messages(container_id: str, encode: Callable[[list[LogLine]], bytes]) -> Ca
     return message
 
 
-def _options(query: Query, *, default: bool = False) -> LogOptions:
-    return LogOptions(
-        stdout=query.flag("stdout", default=default),
-        stderr=query.flag("stderr", default=default),
-        follow=query.flag("follow", default=default),
-        tail=_tail(query),
-        since_ns=query.time_ns("since"),
-        until_ns=query.time_ns("until"),
-    )
-
-
-def _tail(query: Query) -> int | None:
-    if query.text("tail") == "all":
-        return None
-    lines = query.number("tail")
-    return None if lines is None or lines < 0 else lines
-
-
 _QUERY = ("stdout", "stderr", "follow", "timestamps", "details", "tail", "since", "until")
 
 ROUTES: tuple[Route | SocketRoute, ...] = (
@@ -90,7 +52,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         path="/containers/<ref:ref>/logs",
         operation="ContainerLogs",
         summary="A container's output",
-        handle=logs,
+        handle=streams.logs,
         query=_QUERY,
     ),
     SocketRoute(

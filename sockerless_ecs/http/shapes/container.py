@@ -8,6 +8,21 @@ import msgspec
 
 from sockerless_ecs.http.shapes.naming import Answer
 
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+)
+"""What Fargate hides of the kernel's file systems."""
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""What Fargate lets nobody write."""
+
 
 class HealthcheckView(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """A health check; times in nanoseconds."""
@@ -46,6 +61,23 @@ class ConfigView(Answer, frozen=True, kw_only=True):
     healthcheck: HealthcheckView | msgspec.UnsetType = msgspec.UNSET
 
 
+class ProbeView(Answer, frozen=True, kw_only=True):
+    """One run of a health check."""
+
+    start: str
+    end: str
+    exit_code: int
+    output: str
+
+
+class HealthView(Answer, frozen=True, kw_only=True):
+    """How it fares by its health check."""
+
+    status: str
+    failing_streak: int
+    log: list[ProbeView]
+
+
 class StateView(Answer, frozen=True, kw_only=True):
     """How it is."""
 
@@ -60,6 +92,7 @@ class StateView(Answer, frozen=True, kw_only=True):
     error: str
     started_at: str
     finished_at: str
+    health: HealthView | msgspec.UnsetType = msgspec.UNSET
 
 
 class RestartPolicyView(Answer, frozen=True, kw_only=True):
@@ -102,21 +135,56 @@ class HostConfigView(Answer, frozen=True, kw_only=True):
     log_config: LogConfigView = LogConfigView()
     binds: None = None
     mounts: list[str] = []
+    container_id_file: str = msgspec.field(default="", name="ContainerIDFile")
     port_bindings: dict[str, str] = {}
-    cap_add: None = None
-    privileged: bool = False
-    publish_all_ports: bool = False
+    volume_driver: str = ""
     volumes_from: None = None
-    ipc_mode: str = "private"
-    pid_mode: str = ""
-    uts_mode: str = ""
-    runtime: str = "runc"
-    isolation: str = ""
+    console_size: tuple[int, int] = (0, 0)
+    cap_add: None = None
+    cgroupns_mode: str = "private"
     dns: list[str] = []
     dns_options: list[str] = []
     dns_search: list[str] = []
+    ipc_mode: str = "private"
+    cgroup: str = ""
     links: None = None
+    oom_score_adj: int = msgspec.field(default=0, name="OomScoreAdj")
+    pid_mode: str = ""
+    privileged: bool = False
+    publish_all_ports: bool = False
+    uts_mode: str = ""
+    userns_mode: str = ""
     shm_size: int = 64 * 1024 * 1024
+    runtime: str = "runc"
+    isolation: str = ""
+    cpu_shares: int = 0
+    cgroup_parent: str = ""
+    blkio_weight: int = 0
+    blkio_weight_device: list[str] = []
+    blkio_device_read_bps: list[str] = []
+    blkio_device_write_bps: list[str] = []
+    blkio_device_read_iops: list[str] = msgspec.field(default_factory=list, name="BlkioDeviceReadIOps")
+    blkio_device_write_iops: list[str] = msgspec.field(default_factory=list, name="BlkioDeviceWriteIOps")
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpu_realtime_period: int = 0
+    cpu_realtime_runtime: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    devices: list[str] = []
+    device_cgroup_rules: None = None
+    device_requests: None = None
+    memory_reservation: int = 0
+    memory_swap: int = 0
+    memory_swappiness: None = None
+    oom_kill_disable: bool = msgspec.field(default=False, name="OomKillDisable")
+    pids_limit: None = None
+    cpu_count: int = 0
+    cpu_percent: int = 0
+    io_maximum_iops: int = msgspec.field(default=0, name="IOMaximumIOps")
+    io_maximum_bandwidth: int = 0
+    masked_paths: tuple[str, ...] = MASKED_PATHS
+    readonly_paths: tuple[str, ...] = READONLY_PATHS
 
 
 class EndpointView(Answer, frozen=True, kw_only=True):
@@ -124,11 +192,19 @@ class EndpointView(Answer, frozen=True, kw_only=True):
 
     network_id: str = msgspec.field(name="NetworkID")
     endpoint_id: str = msgspec.field(name="EndpointID")
+    ipam_config: None = None
+    links: None = None
+    aliases: list[str] | None = None
+    mac_address: str = ""
+    driver_opts: None = None
+    gw_priority: int = 0
     gateway: str = ""
     ip_address: str = ""
     ip_prefix_len: int = 0
-    mac_address: str = ""
-    aliases: list[str] | None = None
+    ipv6_gateway: str = ""
+    global_ipv6_address: str = ""
+    global_ipv6_prefix_len: int = 0
+    dns_names: list[str] | None = msgspec.field(default=None, name="DNSNames")
 
 
 class NetworksView(Answer, frozen=True, kw_only=True):
@@ -142,10 +218,29 @@ class NetworkSettingsView(Answer, frozen=True, kw_only=True):
 
     networks: dict[str, EndpointView]
     ports: dict[str, None]
+    bridge: str = ""
+    sandbox_id: str = msgspec.field(default="", name="SandboxID")
+    sandbox_key: str = ""
+    hairpin_mode: bool = False
+    link_local_ipv6_address: str = ""
+    link_local_ipv6_prefix_len: int = 0
+    secondary_ip_addresses: None = None
+    secondary_ipv6_addresses: None = None
+    endpoint_id: str = msgspec.field(default="", name="EndpointID")
+    gateway: str = ""
+    global_ipv6_address: str = ""
+    global_ipv6_prefix_len: int = 0
     ip_address: str = ""
     ip_prefix_len: int = 0
-    gateway: str = ""
+    ipv6_gateway: str = ""
     mac_address: str = ""
+
+
+class GraphDriverView(Answer, frozen=True, kw_only=True):
+    """Where its file system is kept: with Fargate."""
+
+    name: str = "fargate"
+    data: dict[str, str] | None = None
 
 
 class ContainerView(Answer, frozen=True, kw_only=True):
@@ -169,7 +264,13 @@ class ContainerView(Answer, frozen=True, kw_only=True):
     resolv_conf_path: str = ""
     hostname_path: str = ""
     hosts_path: str = ""
+    mount_label: str = ""
+    process_label: str = ""
+    app_armor_profile: str = ""
     exec_ids: list[str] | None = msgspec.field(default=None, name="ExecIDs")
+    graph_driver: GraphDriverView = GraphDriverView()
+    size_rw: int | msgspec.UnsetType = msgspec.UNSET
+    size_root_fs: int | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="SizeRootFs")
     agent_address: str | msgspec.UnsetType = msgspec.UNSET
     agent_token: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -179,6 +280,12 @@ class PortView(Answer, frozen=True, kw_only=True):
 
     private_port: int
     type: str
+
+
+class NetworkModeView(Answer, frozen=True, kw_only=True):
+    """What a list shows of how it runs."""
+
+    network_mode: str
 
 
 class ContainerSummaryView(Answer, frozen=True, kw_only=True):
@@ -194,8 +301,11 @@ class ContainerSummaryView(Answer, frozen=True, kw_only=True):
     status: str
     ports: list[PortView]
     labels: dict[str, str]
+    host_config: NetworkModeView
     network_settings: NetworksView
     mounts: list[str] = []
+    size_rw: int | msgspec.UnsetType = msgspec.UNSET
+    size_root_fs: int | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="SizeRootFs")
 
 
 class CreatedView(Answer, frozen=True, kw_only=True):
@@ -230,3 +340,26 @@ class TopView(Answer, frozen=True, kw_only=True):
 
     titles: list[str]
     processes: list[list[str]]
+
+
+class UpdatedView(Answer, frozen=True, kw_only=True):
+    """The answer to an update."""
+
+    warnings: list[str] | None
+
+
+class ChangeView(Answer, frozen=True, kw_only=True):
+    """A path that is not as in the image: 0 modified, 1 added, 2 deleted."""
+
+    path: str
+    kind: int
+
+
+class PathStatView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a path is; Docker writes it in lower case. `mode` is Go's."""
+
+    name: str
+    size: int
+    mode: int
+    mtime: str
+    link_target: str

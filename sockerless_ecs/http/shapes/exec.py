@@ -11,7 +11,7 @@ from sockerless_ecs.http.shapes.naming import Answer, Request
 class ExecCreateBody(Request, frozen=True, kw_only=True):
     """A process that is asked for."""
 
-    cmd: list[str]
+    cmd: Strings = None
     attach_stdin: bool | None = None
     attach_stdout: bool | None = None
     attach_stderr: bool | None = None
@@ -21,6 +21,8 @@ class ExecCreateBody(Request, frozen=True, kw_only=True):
     user: str | None = None
     privileged: bool | None = None
     detach_keys: str | None = None
+    console_size: tuple[int, int] | None = None
+    """Where it is started is where it counts."""
 
 
 class ExecStartBody(Request, frozen=True, kw_only=True):
@@ -28,6 +30,8 @@ class ExecStartBody(Request, frozen=True, kw_only=True):
 
     detach: bool | None = None
     tty: bool | None = None
+    console_size: tuple[int, int] | None = None
+    """Rows, columns."""
 
 
 class ExecCreatedView(Answer, frozen=True, kw_only=True):
@@ -61,3 +65,4 @@ class ExecView(Answer, frozen=True, kw_only=True):
     open_stderr: bool
     process_config: ProcessView
     can_remove: bool
+    detach_keys: str = ""

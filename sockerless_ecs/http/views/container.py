@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
 
@@ -13,21 +14,32 @@ from sockerless_ecs.http.shapes.container import (
     ContainerView,
     EndpointView,
     HealthcheckView,
+    HealthView,
     HostConfigView,
+    NetworkModeView,
     NetworkSettingsView,
     NetworksView,
     PortView,
+    ProbeView,
     RestartPolicyView,
     StateView,
     UlimitView,
 )
 from sockerless_ecs.http.times import SECOND_NS, human_duration, rfc3339
 from sockerless_ecs.model.container import Container, ContainerConfig, Healthcheck, HostConfig
+from sockerless_ecs.model.health import Health, HealthStatus
 from sockerless_ecs.model.image import ImageConfig
 from sockerless_ecs.model.lifecycle import State
 
 
-def container_view(container: Container, *, with_agent: bool) -> ContainerView:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much disk a container takes, as far as is known: what it wrote itself is not counted."""
+
+    image_bytes: int
+
+
+def container_view(container: Container, *, with_agent: bool, sizes: Sizes | None = None) -> ContainerView:
     """What inspect shows; the agent's address and token only where this API is meant to tell them."""
     argv = container.argv
     task = container.task if with_agent else None
@@ -43,12 +55,17 @@ def container_view(container: Container, *, with_agent: bool) -> ContainerView:
         host_config=_host_config(container.host),
         network_settings=_network_settings(container),
         restart_count=container.restart_count,
+        exec_ids=list(container.exec_ids) or None,
+        size_rw=0 if sizes else UNSET,
+        size_root_fs=sizes.image_bytes if sizes else UNSET,
         agent_address=(task.agent_address if task else None) or UNSET,
         agent_token=task.agent_token if task else UNSET,
     )
 
 
-def container_summary(container: Container, now_ns: int | None = None) -> ContainerSummaryView:
+def container_summary(
+    container: Container, now_ns: int | None = None, *, sizes: Sizes | None = None
+) -> ContainerSummaryView:
     """What a list shows."""
     now_ns = time.time_ns() if now_ns is None else now_ns
     return ContainerSummaryView(
@@ -62,17 +79,23 @@ def container_summary(container: Container, now_ns: int | None = None) -> Contai
         status=status_text(container, now_ns),
         ports=[_port(port) for port in container.config.exposed_ports] if container.state.alive else [],
         labels=dict(container.config.labels),
+        host_config=NetworkModeView(network_mode=container.host.network_mode),
         network_settings=NetworksView(networks=_networks(container)),
+        size_rw=0 if sizes else UNSET,
+        size_root_fs=sizes.image_bytes if sizes else UNSET,
     )
 
 
 def status_text(container: Container, now_ns: int) -> str:
-    """`Up 3 seconds`, `Exited (7) 2 minutes ago`."""
+    """`Up 3 seconds (healthy)`, `Exited (7) 2 minutes ago`."""
     match container.state:
         case State.RUNNING:
-            return f"Up {human_duration(now_ns - container.started_ns)}"
+            return f"Up {human_duration(now_ns - container.started_ns)}{_health_text(container.health)}"
         case State.PAUSED:
             return f"Up {human_duration(now_ns - container.started_ns)} (Paused)"
+        case State.RESTARTING:
+            ago = human_duration(now_ns - container.finished_ns)
+            return f"Restarting ({container.exit_code}) {ago} ago"
         case State.EXITED:
             ago = human_duration(now_ns - container.finished_ns)
             return f"Exited ({container.exit_code}) {ago} ago"
@@ -80,6 +103,12 @@ def status_text(container: Container, now_ns: int) -> str:
             return "Dead"
         case State.CREATED | State.STARTING:
             return "Created"
+
+
+def _health_text(health: Health | None) -> str:
+    if health is None:
+        return ""
+    return f" (health: {health.status})" if health.status is HealthStatus.STARTING else f" ({health.status})"
 
 
 def config_view(config: ContainerConfig | ImageConfig, *, image: str) -> ConfigView:
@@ -133,9 +162,9 @@ def _healthcheck(check: Healthcheck | None) -> HealthcheckView | UnsetType:
 def _state(container: Container) -> StateView:
     return StateView(
         status=container.state.shown,
-        running=container.state.alive,
+        running=container.state.active,
         paused=container.state is State.PAUSED,
-        restarting=False,
+        restarting=container.state is State.RESTARTING,
         oom_killed=container.oom_killed,
         dead=container.state is State.DEAD,
         pid=0,  # it runs on no machine of the client's
@@ -143,6 +172,25 @@ def _state(container: Container) -> StateView:
         error=container.error,
         started_at=rfc3339(container.started_ns),
         finished_at=rfc3339(container.finished_ns),
+        health=_health(container.health),
+    )
+
+
+def _health(health: Health | None) -> HealthView | UnsetType:
+    if health is None:
+        return UNSET
+    return HealthView(
+        status=health.status,
+        failing_streak=health.failing_streak,
+        log=[
+            ProbeView(
+                start=rfc3339(probe.start_ns),
+                end=rfc3339(probe.end_ns),
+                exit_code=probe.exit_code,
+                output=probe.output,
+            )
+            for probe in health.log
+        ],
     )
 
 

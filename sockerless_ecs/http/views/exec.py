@@ -8,11 +8,10 @@ from sockerless_ecs.model.exec import Exec
 
 def exec_view(instance: Exec) -> ExecView:
     """What inspect shows."""
-    running = instance.pid != 0 and instance.exit_code is None
     return ExecView(
         id=instance.id,
         container_id=instance.container_id,
-        running=running,
+        running=instance.running,
         exit_code=instance.exit_code,
         pid=instance.pid,
         open_stdin=instance.attach_stdin,
@@ -28,4 +27,5 @@ def exec_view(instance: Exec) -> ExecView:
             working_dir=instance.working_dir,
         ),
         can_remove=False,
+        detach_keys=instance.detach_keys,
     )

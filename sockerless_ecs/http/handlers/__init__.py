@@ -1,0 +1,1 @@
+"""What both APIs do alike: a function a call, by noun."""

@@ -1,0 +1,89 @@
+"""A container's output and standard input, on a connection that is taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sockerless_ecs.engine.contract import AttachOptions
+from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.http.conversation import converse
+from sockerless_ecs.http.frames import RAW, Encoder, content_type, encoder
+from sockerless_ecs.http.query import Query
+from sockerless_ecs.http.route import Call, Duplex, Hijack, Output, Streamed
+from sockerless_ecs.model.log import LogOptions
+
+Switch = Callable[[str], Awaitable[Duplex]]
+
+
+async def attach(call: Call) -> Hijack:
+    """Streams of the main process; what is wrong with the request is an ordinary answer."""
+    return attached(call, attach_options(call.query))
+
+
+def attached(call: Call, options: AttachOptions) -> Hijack:
+    """The connection as the streams of the main process."""
+
+    async def take_over(switch: Switch) -> None:
+        async with call.backend.containers.attach(call.ref, options) as streams:
+            await converse(await switch(stream_type(call, tty=streams.tty)), streams, stdin=options.stdin)
+
+    return Hijack(take_over)
+
+
+def stream_type(call: Call, *, tty: bool) -> str:
+    """What a connection that is taken over calls what comes; without an upgrade there is one name."""
+    return content_type(call.version, tty=tty) if "upgrade" in call.headers else RAW
+
+
+def attach_options(query: Query) -> AttachOptions:
+    """Nothing is attached that was not asked for, as Docker has it."""
+    return AttachOptions(
+        stream=query.flag("stream"),
+        logs=query.flag("logs"),
+        stdin=query.flag("stdin"),
+        stdout=query.flag("stdout"),
+        stderr=query.flag("stderr"),
+        detach_keys=query.text("detachKeys"),
+    )
+
+
+async def logs(call: Call) -> Streamed:
+    """A container's output in Docker's frames, or as it is if it has a terminal."""
+    options = log_options(call.query)
+    if not (options.stdout or options.stderr):
+        raise InvalidParameter("Bad parameters: you must choose at least one stream")
+    container = await call.backend.containers.inspect(call.ref)
+    tty = container.config.tty
+    encode = line_encoder(call.query, tty=tty)
+
+    async def produce(output: Output) -> None:
+        async with call.backend.containers.logs(container.id, options) as batches:
+            await output.begin(content_type(call.version, tty=tty))
+            async for batch in batches:
+                await output.write(encode(batch))
+
+    return Streamed(produce, endless=options.follow)
+
+
+def line_encoder(query: Query, *, tty: bool) -> Encoder:
+    """How lines are written: with their times and details if wished."""
+    return encoder(tty=tty, timestamps=query.flag("timestamps"), details=query.flag("details"))
+
+
+def log_options(query: Query, *, default: bool = False) -> LogOptions:
+    """Which lines are asked for."""
+    return LogOptions(
+        stdout=query.flag("stdout", default=default),
+        stderr=query.flag("stderr", default=default),
+        follow=query.flag("follow", default=default),
+        tail=_tail(query),
+        since_ns=query.time_ns("since"),
+        until_ns=query.time_ns("until"),
+    )
+
+
+def _tail(query: Query) -> int | None:
+    if query.text("tail") == "all":
+        return None
+    lines = query.number("tail")
+    return None if lines is None or lines < 0 else lines
