@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -10,15 +11,27 @@ import quart
 from quart.routing import QuartRule
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, MapAdapter, PathConverter
 
 from sockerless_ecs.engine.contract import Backend
-from sockerless_ecs.http.exchange import Exchange, SocketExchange, StreamedResponse, record_of, response_of
+from sockerless_ecs.http.dialect import Dialect
+from sockerless_ecs.http.exchange import (
+    DeferredResponse,
+    Exchange,
+    Record,
+    SocketExchange,
+    record_of,
+    response_of,
+)
 from sockerless_ecs.http.failures import BODY_BYTES, failure_reply
+from sockerless_ecs.http.hot import Hot
 from sockerless_ecs.http.query import Query
 from sockerless_ecs.http.route import AnyRoute, Call, Reply, Route, Socket, SocketRoute
 from sockerless_ecs.http.server import LongLived
+from sockerless_ecs.http.upload import Upload
 
+_OK = 200
 _SWITCHED = 101
 _BROKE_OFF = 1011
 """WebSocket's code for a server that failed."""
@@ -58,6 +71,8 @@ class App(QuartTrio):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)
+        self.dialect: Dialect | None = None
+        self.hot: Hot | None = None
         self.config.update(RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None, MAX_CONTENT_LENGTH=BODY_BYTES)
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
@@ -78,7 +93,7 @@ class App(QuartTrio):
             return await super().dispatch_request(request_context)
         except BaseException as error:  # noqa: BLE001 (what is not a failure is raised again)
             record = record_of(request_context.request)
-            return response_of(failure_reply(error, record.request_id), record)
+            return response_of(failure_reply(self._in_dialect(error), record.request_id), record)
 
     async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
         """Call the route; a failure becomes an answer, or after the handshake the reason of the close."""
@@ -91,54 +106,93 @@ class App(QuartTrio):
                 await websocket_context.websocket.close(_BROKE_OFF, record.error[:_REASON_CHARACTERS])
             return response
 
+    def _in_dialect(self, error: BaseException) -> BaseException:
+        """Docker knows no 405: a method that a path does not have is a page not found."""
+        return NotFound() if self.dialect is not None and isinstance(error, MethodNotAllowed) else error
+
 
 def add_routes(
-    app: App, routes: Sequence[AnyRoute], *, prefix: str, backend: Backend, long_lived: LongLived
+    app: App,
+    routes: Sequence[AnyRoute],
+    *,
+    prefix: str,
+    backend: Backend,
+    long_lived: LongLived,
+    dialect: Dialect | None = None,
 ) -> None:
-    """Serve the table's routes below `prefix`."""
+    """Serve the table's routes below `prefix`; with a `dialect`, below each of its versions as well."""
+    app.dialect = dialect
+    app.hot = Hot(backend) if any(isinstance(route, Route) and route.hot for route in routes) else None
     for route in routes:
         rule = prefix + route.path
         match route:
             case Route():
-                view = _http_view(route, backend, long_lived)
+                view = _http_view(app, route, backend, long_lived)
                 app.add_url_rule(
                     rule, route.operation, view, methods=[route.method], provide_automatic_options=False
                 )
             case SocketRoute():
-                app.add_websocket(rule, route.operation, _socket_view(route, backend, long_lived))
+                app.add_websocket(rule, route.operation, _socket_view(app, route, backend, long_lived))
 
 
 def _http_view(
-    route: Route, backend: Backend, long_lived: LongLived
+    app: App, route: Route, backend: Backend, long_lived: LongLived
 ) -> Callable[..., Awaitable[TrioResponse]]:
     async def view(**path: str) -> TrioResponse:
         request = quart.request
         record = record_of(request)
         record.operation = route.operation
-
-        async def read_body() -> bytes:
-            return cast("bytes", await request.get_data())
-
-        query = Query(request.args.to_dict(flat=True))
-        answer = await route.handle(Call(backend, path, query, read_body))
-        if isinstance(answer, Reply):
-            return response_of(answer, record)
-        return StreamedResponse(answer, long_lived)
+        revision = app.hot.revision if app.hot is not None else 0
+        answer = await route.handle(_call(app, backend, path, request, record))
+        if not isinstance(answer, Reply):
+            return DeferredResponse(answer, long_lived)
+        response = response_of(answer, record)
+        if app.hot is not None and route.hot and answer.status == _OK:
+            app.hot.keep(
+                request.method,
+                _target(request.scope),
+                {**record.headers, **dict(response.headers)},
+                answer.body,
+                revision=revision,
+                seconds=route.hot_seconds,
+            )
+        return response
 
     return view
 
 
 def _socket_view(
-    route: SocketRoute, backend: Backend, long_lived: LongLived
+    app: App, route: SocketRoute, backend: Backend, long_lived: LongLived
 ) -> Callable[..., Awaitable[None]]:
     async def view(**path: str) -> None:
-        record_of(quart.websocket).operation = route.operation
-        query = Query(quart.websocket.args.to_dict(flat=True))
+        socket = quart.websocket
+        record = record_of(socket)
+        record.operation = route.operation
         with long_lived.entered():
-            await route.handle(Call(backend, path, query, _no_body), cast("Socket", quart.websocket))
+            await route.handle(_call(app, backend, path, socket, record), cast("Socket", socket))
 
     return view
 
 
-async def _no_body() -> bytes:
-    return b""
+def _call(app: App, backend: Backend, path: Mapping[str, str], request: Any, record: Record) -> Call:
+    upload = record.upload or Upload.empty()
+    return Call(
+        backend=backend,
+        path=path,
+        query=Query(request.args.to_dict(flat=True)),
+        read_body=partial(upload.read, BODY_BYTES),
+        stream_body=upload.__aiter__,
+        headers=_headers(request.scope["headers"]),
+        version=app.dialect.version(record.version) if app.dialect is not None else (0, 0),
+    )
+
+
+def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """First values only."""
+    return {name.decode("latin1"): value.decode("latin1") for name, value in reversed(raw)}
+
+
+def _target(scope: Any) -> bytes:
+    path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    return path + b"?" + query if query else path

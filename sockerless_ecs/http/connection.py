@@ -1,62 +1,81 @@
-"""One HTTP connection: Hypercorn's trio connection with its traps mended."""
+"""One HTTP connection: Hypercorn's trio connection with its traps mended, and able to be taken over."""
 
 from __future__ import annotations
 
 import math
-import select
 import socket
 from typing import Any, cast
 
-import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
+from sockerless_ecs.http.goodbye import say_goodbye
+from sockerless_ecs.http.hangups import HangUps
+from sockerless_ecs.http.hijack import TAKE_OVER, TakenOver
+from sockerless_ecs.http.hot import Hot
+from sockerless_ecs.http.protocol import INVITE, Protocol
+
 _STALL_SECONDS = 2.0
 """While draining, how long a send may wait for a client to read."""
-_HANG_UP_SECONDS = 0.5
-"""How soon it is noticed that a client which has sent all is gone as well."""
+_ANSWER_SECONDS = 2.0
+"""How long a client that ended half-way through a body is thought to wait for its answer."""
 _RECEIVE_BYTES = 1 << 16
-_GOODBYE_SECONDS = 1.0
+_GOODBYE_SECONDS = 5.0
 """How long a close may take."""
+_LAST_GOODBYE_SECONDS = 0.5
+"""How long it may take while draining."""
+
+
+class Surroundings:
+    """What all connections of a server share."""
+
+    def __init__(self, app: Any, config: Config, hang_ups: HangUps, hot: Hot | None) -> None:
+        self.app = app
+        self.config = config
+        self.hang_ups = hang_ups
+        self.hot = hot
+        self.context = WorkerContext(None)
+        self.connections: set[Connection] = set()
 
 
 class Connection(TCPServer):
     """One connection, from its handshake to its close."""
 
-    def __init__(
-        self, app: Any, config: Config, context: WorkerContext, stream: Any, connections: set[Connection]
-    ) -> None:
-        super().__init__(cast("Any", self._call_app), config, context, {}, stream)
+    def __init__(self, surroundings: Surroundings, stream: Any) -> None:
+        around = surroundings
+        super().__init__(cast("Any", self._call_app), around.config, around.context, {}, stream)
         # Upstream a task per request, which the finished response's own disconnect cancels half-way.
         self.idle_task = _NoIdleTask()  # type: ignore[assignment]
-        self._asgi = app
-        self._connections = connections
+        self._around = around
+        self._transport = getattr(stream, "transport_stream", stream)
         self._whole = trio.CancelScope()
         self._reader: trio.CancelScope | None = None
+        self._reading_ended = trio.Event()
         self._sending: trio.CancelScope | None = None
-        self._protocol: _Protocol | None = None
+        self._closing: trio.CancelScope | None = None
+        self._protocol: Protocol | None = None
         self._idle = True
-        self._cut_short = False
+        self._expect_more = False
 
     async def run(self) -> None:
         """Serve the connection's requests until either side closes it."""
-        self._connections.add(self)
+        self._around.connections.add(self)
         try:
             with self._whole:
                 await super().run()
         finally:
-            self._connections.discard(self)
+            self._around.connections.discard(self)
 
     def drain(self) -> None:
         """Close now if idle; else see that what is being sent waits for nobody."""
         if self._reader is None:
             self._whole.cancel()
+        elif self._closing is not None:
+            self._closing.deadline = trio.current_time() + _LAST_GOODBYE_SECONDS
         elif self._idle:
             self._reader.cancel()
         elif self._sending is not None:
@@ -73,47 +92,73 @@ class Connection(TCPServer):
                 await self._send(event.data)
 
     async def _call_app(self, scope: Any, receive: Any, send: Any, *_: object) -> None:
-        await self._asgi(scope, receive, send)
+        if scope["type"] == "http":
+            assert self._protocol is not None
+            scope["extensions"] |= {TAKE_OVER: self._take_over, INVITE: self._protocol.invite}
+        await self._around.app(scope, receive, send)
+
+    async def _take_over(self, head: bytes) -> TakenOver:
+        assert self._protocol is not None
+        assert self._reader is not None
+        self._expect_more = True
+        self._protocol.abandon()
+        self._reader.cancel()
+        await self._reading_ended.wait()
+        try:
+            await self.stream.send_all(head)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise BrokenPipeError("the client is gone") from error
+        return TakenOver(self.stream, self._transport.socket, self._protocol.read_ahead, self._hung_up)
 
     async def _read_data(self) -> None:
         upstream = self.protocol.protocol
         assert isinstance(upstream, H11Protocol)
-        self.protocol.protocol = self._protocol = _Protocol(
-            upstream.app,
-            upstream.config,
-            upstream.context,
-            upstream.task_group,
-            upstream.connection_state,
-            upstream.ssl,
-            upstream.client,
-            upstream.server,
-            upstream.send,
-        )
+        self.protocol.protocol = self._protocol = Protocol(upstream, self._hung_up)
+        del upstream
         self._reader = trio.CancelScope()
         self._set_idle(True)
-        with self._reader:
-            await self._receive()
-            await self._hung_up()
-            await self.protocol.handle(Closed())
+        try:
+            with self._reader:
+                await self._receive(self._protocol)
+                await self._answered(self._protocol)
+                await self.protocol.handle(Closed())
+        finally:
+            self._reading_ended.set()
 
-    async def _receive(self) -> None:
+    async def _receive(self, protocol: Protocol) -> None:
         """Feed the protocol until the client has sent all it will."""
         try:
             while data := await self.stream.receive_some(_RECEIVE_BYTES):
-                await self.protocol.handle(RawData(bytes(data)))
+                if not await self._answer_hot(bytes(data), protocol):
+                    await self.protocol.handle(RawData(bytes(data)))
+                if protocol.cut_short:
+                    return
             await self.protocol.handle(RawData(b""))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
+    async def _answer_hot(self, data: bytes, protocol: Protocol) -> bool:
+        """Answer from memory what was answered so before; False for what must take the normal road."""
+        hot = self._around.hot
+        if hot is None or not (self._idle and protocol.at_rest) or self.context.terminated.is_set():
+            return False
+        if (answer := hot.answer(data)) is None:
+            return False
+        self._idle = False
+        await self._send(answer)
+        self._set_idle(True)
+        return True
+
+    async def _answered(self, protocol: Protocol) -> None:
+        """The client sends no more: wait until it has its answer, or is gone where that can be told."""
+        if protocol.cut_short:
+            with trio.move_on_after(_ANSWER_SECONDS):
+                await self._hung_up()
+        elif not self._idle and self._transport.socket.family == socket.AF_UNIX:
+            await self._hung_up()
+
     async def _hung_up(self) -> None:
-        """Wait until the client is gone, which is more than done with sending: a Unix socket can tell."""
-        transport = getattr(self.stream, "socket", None)
-        if transport is None or transport.family != socket.AF_UNIX:
-            return
-        hang_up = select.poll()
-        hang_up.register(transport.fileno(), 0)
-        while not (self._idle or hang_up.poll(0)):  # noqa: ASYNC110 (no event tells of it)
-            await trio.sleep(_HANG_UP_SECONDS)
+        await self._around.hang_ups.wait(self._transport.socket.fileno())
 
     def _set_idle(self, idle: bool) -> None:
         # Synchronous: the finished response's own http.disconnect cannot cancel it half-way.
@@ -125,7 +170,7 @@ class Connection(TCPServer):
 
     async def _end(self) -> None:
         assert self._protocol is not None
-        self._cut_short = self._protocol.request_unread
+        self._expect_more = self._protocol.request_unread
         try:
             await self.protocol.handle(Closed())
         finally:
@@ -149,62 +194,14 @@ class Connection(TCPServer):
         await self.protocol.handle(Closed())
 
     async def _close(self) -> None:
-        stream: Any = self.stream
+        draining = self.context.terminated.is_set()
         try:
-            with trio.move_on_after(_GOODBYE_SECONDS):
-                if isinstance(stream, trio.abc.HalfCloseableStream):
-                    await stream.send_eof()
-                while self._cut_short and await self.stream.receive_some(1 << 16):
-                    pass  # a reset for unread bytes could overtake the answer
-                await self.stream.aclose()
-        except (trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
+            with trio.move_on_after(_LAST_GOODBYE_SECONDS if draining else _GOODBYE_SECONDS) as self._closing:
+                await say_goodbye(self.stream, self._transport.socket, expect_more=self._expect_more)
+        except (OSError, trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
             pass
         finally:
             await trio.aclose_forcefully(self.stream)
-
-
-class _Protocol(H11Protocol):
-    """HTTP/1.1 only, errors as JSON, and a short answer leaves in one piece."""
-
-    _held = b""
-    _holding = False
-
-    @property
-    def request_unread(self) -> bool:
-        """Whether the client may still be sending what nobody will read: a body, a WebSocket's farewell."""
-        return self.connection.their_state in (h11.SEND_BODY, h11.ERROR, None)
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """No h2c: `Upgrade: h2c` is how BuildKit asks for a raw stream."""
-
-    async def stream_send(self, event: StreamEvent) -> None:
-        """Hold the head back when a body of known length follows at once."""
-        if isinstance(event, Response):
-            self._holding = any(name == b"content-length" for name, _ in event.headers)
-        await super().stream_send(event)
-
-    async def _send_h11_event(self, event: Any) -> None:
-        try:
-            data = self.connection.send(event) or b""
-        except h11.LocalProtocolError:
-            if self.connection.their_state is not h11.ERROR:
-                raise
-            return
-        self._held += data
-        if not (self._holding and isinstance(event, h11.Response)):
-            data, self._held = self._held, b""
-            await self.send(RawData(data=data))
-
-    async def _send_error_response(self, status_code: int) -> None:
-        body = b'{"message":"malformed HTTP request"}'
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
 
 
 class _NoIdleTask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,9 +14,13 @@ from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioResponse
 
 from sockerless_ecs.errors import Unavailable
+from sockerless_ecs.http.dialect import Dialect
 from sockerless_ecs.http.failures import failure_reply
-from sockerless_ecs.http.route import Reply, Streamed
+from sockerless_ecs.http.hijack import TAKE_OVER, TakenOver, TakeOver, switching_head
+from sockerless_ecs.http.protocol import INVITE
+from sockerless_ecs.http.route import Duplex, Hijack, Reply, Streamed
 from sockerless_ecs.http.server import LongLived
+from sockerless_ecs.http.upload import Upload
 from sockerless_ecs.telemetry import bound, get_logger, new_request_id
 
 _RECORD = "sockerless.record"
@@ -36,6 +40,12 @@ class Record:
     whole: bool = False
     error: str = ""
     aws_request_ids: tuple[str, ...] = ()
+    version: str = ""
+    """The API version that the path asked for."""
+    upload: Upload | None = None
+    taken: TakenOver | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What every answer carries."""
 
     def watching(self, send: _Send) -> _Send:
         """`send`, noting what goes out and adding the request id."""
@@ -44,7 +54,7 @@ class Record:
             match message["type"]:
                 case "http.response.start" | "websocket.http.response.start":
                     self.status = message["status"]
-                    message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+                    message["headers"] = [*message["headers"], *self._own_headers()]
                 case "websocket.accept":
                     self.status = 101
                 case "http.response.body" | "websocket.http.response.body":
@@ -54,6 +64,11 @@ class Record:
             await send(message)
 
         return watched
+
+    def _own_headers(self) -> Iterator[tuple[bytes, bytes]]:
+        for name, value in self.headers.items():
+            yield name.lower().encode(), value.encode()
+        yield b"x-request-id", self.request_id.encode()
 
 
 def record_of(request: Any) -> Record:
@@ -76,6 +91,11 @@ def _recorded(scope: Any) -> Iterator[Record]:
                 details["cut_short"] = True
             if record.error:
                 details["error"] = record.error
+            if record.taken is not None:
+                details |= {
+                    "received_bytes": record.taken.received_bytes,
+                    "sent_bytes": record.taken.sent_bytes,
+                }
             if record.aws_request_ids:
                 details["aws_request_ids"] = record.aws_request_ids
             _LOG.info(
@@ -89,8 +109,12 @@ def _recorded(scope: Any) -> Iterator[Record]:
             )
 
 
-def _prepared(scope: Any) -> Any:
-    return scope | {"path": _routing_path(scope["raw_path"]), _RECORD: Record(new_request_id())}
+def _prepared(scope: Any, dialect: Dialect | None) -> Any:
+    record, path = Record(new_request_id()), _routing_path(scope["raw_path"])
+    if dialect is not None:
+        record.version, path = dialect.split(path)
+        record.headers = dialect.headers
+    return scope | {"path": path, _RECORD: record}
 
 
 def _routing_path(raw_path: bytes) -> str:
@@ -101,12 +125,12 @@ def _routing_path(raw_path: bytes) -> str:
     return "/" + "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
 
 
-class StreamedResponse(TrioResponse):
-    """An answer that its producer writes; Quart never sees its body."""
+class DeferredResponse(TrioResponse):
+    """An answer that is written by its producer, or by whom takes the connection over; never by Quart."""
 
-    def __init__(self, streamed: Streamed, ends: LongLived) -> None:
+    def __init__(self, answer: Streamed | Hijack, ends: LongLived) -> None:
         super().__init__(b"")
-        self.streamed = streamed
+        self.answer = answer
         self.ends = ends
 
 
@@ -114,26 +138,42 @@ class Exchange(TrioASGIHTTPConnection):
     """An HTTP request."""
 
     def __init__(self, app: Any, scope: Any) -> None:
-        super().__init__(app, _prepared(scope))
+        super().__init__(app, _prepared(scope, app.dialect))
 
     async def __call__(self, receive: Any, send: Any) -> None:
         """Handle it, and log it."""
         with _recorded(self.scope) as record:
+            extensions: Any = self.scope["extensions"]
+            record.upload = Upload(receive, extensions[INVITE])
             await super().__call__(receive, record.watching(send))
+
+    async def handle_messages(  # type: ignore[override]
+        self, nursery: trio.Nursery, request: Any, receive: Any
+    ) -> None:
+        """Pass the body on as it is read; the client's disconnect cancels the handler."""
+        await _upload(record_of(request)).watch()
+        nursery.cancel_scope.cancel()
 
     async def handle_request(  # type: ignore[override]
         self, nursery: trio.Nursery, request: Any, send: Any
     ) -> None:
         """Answer; the client's disconnect cancels it."""
-        response = await self.app.handle_request(request)
-        if isinstance(response, StreamedResponse):
-            await self._stream(response, record_of(request), send)
-        else:
-            await self._send_response(send, response)
+        record, response = record_of(request), await self.app.handle_request(request)
+        match response:
+            case DeferredResponse(answer=Streamed() as streamed):
+                await self._stream(streamed, response.ends, record, send)
+            case DeferredResponse(answer=Hijack() as hijack):
+                await self._hijack(hijack, response.ends, record, send)
+            case _:
+                await self._send_whole(response, record, send)
         nursery.cancel_scope.cancel()
 
-    async def _stream(self, response: StreamedResponse, record: Record, send: _Send) -> None:
-        output, streamed, ends = _Output(send), response.streamed, response.ends
+    async def _send_whole(self, response: Any, record: Record, send: _Send) -> None:
+        _upload(record).leave()
+        await self._send_response(send, response)
+
+    async def _stream(self, streamed: Streamed, ends: LongLived, record: Record, send: _Send) -> None:
+        output = _Output(send)
         try:
             if not streamed.endless:
                 await streamed.produce(output)
@@ -143,9 +183,58 @@ class Exchange(TrioASGIHTTPConnection):
             reply = failure_reply(error, record.request_id)
             answer = response_of(reply, record)
             if not output.begun:  # else the missing end tells the client
-                await self._send_response(send, answer)
+                await self._send_whole(answer, record, send)
             return
+        _upload(record).leave()
         await output.end()
+
+    async def _hijack(self, hijack: Hijack, ends: LongLived, record: Record, send: _Send) -> None:
+        extensions: Any = self.scope["extensions"]
+        take_over: TakeOver = extensions[TAKE_OVER]
+
+        async def switch(content_type: str) -> Duplex:
+            await _upload(record).finish()  # what comes behind it belongs to the stream
+            status, head = switching_head(self._upgrade(), {"Content-Type": content_type, **record.headers})
+            record.status = status
+            record.taken = await take_over(head)
+            return record.taken
+
+        try:
+            await _conversed(hijack, switch, ends, record)
+        except BaseException as error:  # noqa: BLE001 (what is not a failure is raised again)
+            if record.status is not None and _is_hang_up(error):
+                return
+            answer = response_of(failure_reply(error, record.request_id), record)
+            if record.status is None:
+                await self._send_whole(answer, record, send)
+
+    def _upgrade(self) -> str:
+        asked = (value for name, value in self.scope["headers"] if name == b"upgrade")
+        return next(asked, b"").decode("latin1")
+
+
+async def _conversed(
+    hijack: Hijack, switch: Callable[[str], Awaitable[Duplex]], ends: LongLived, record: Record
+) -> None:
+    with ends.entered() as scope:
+        await hijack.converse(switch)
+    if record.taken is None:
+        if scope.cancelled_caught:
+            raise Unavailable("the daemon is shutting down")
+        raise RuntimeError("a conversation ended before it began")
+    record.whole = not scope.cancelled_caught
+
+
+def _is_hang_up(error: BaseException) -> bool:
+    """Whether all that failed is that the client went away."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_hang_up(one) for one in error.exceptions)
+    return isinstance(error, BrokenPipeError)
+
+
+def _upload(record: Record) -> Upload:
+    assert record.upload is not None
+    return record.upload
 
 
 async def _ends(streamed: Streamed, output: _Output, ends: LongLived) -> bool:
@@ -166,7 +255,7 @@ class SocketExchange(TrioASGIWebsocketConnection):
     """A WebSocket, from its handshake to its close."""
 
     def __init__(self, app: Any, scope: Any) -> None:
-        super().__init__(app, _prepared(scope))
+        super().__init__(app, _prepared(scope, app.dialect))
 
     async def __call__(self, receive: Any, send: Any) -> None:
         """Handle it, and log it."""

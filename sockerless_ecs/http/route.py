@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -127,6 +128,10 @@ class Route:
     body: Any = None
     answer: Any = None
     status: int = 200
+    hot: bool = False
+    """Its answer may be given again, to the same target, until `backend.revision` changes."""
+    hot_seconds: float = math.inf
+    """And no longer than this, for what shows relative times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio.worker_context import WorkerContext
 
-from sockerless_ecs.http.connection import Connection
+from sockerless_ecs.http.connection import Connection, Surroundings
+from sockerless_ecs.http.hangups import HangUps
+from sockerless_ecs.http.hot import Hot
 from sockerless_ecs.telemetry import get_logger
 
 _HEAD_BYTES = 1 << 20
@@ -58,33 +59,39 @@ async def serve(
     shutdown: Callable[[], Awaitable[object]],
     long_lived: LongLived,
     grace_seconds: float,
+    hot: Hot | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an ASGI application until `shutdown()` returns, then drain; the listeners are closed.
 
+    What `hot` has kept is answered without the application.
+
     Draining: nothing is accepted any more, idle connections close, what entered `long_lived` ends, short
     requests finish within `grace_seconds`, and a client that does not read is not waited for.
     """
-    config, context = _config(), WorkerContext(None)
-    connections: set[Connection] = set()
 
     async def handle(stream: trio.abc.Stream) -> None:
         try:
-            await Connection(app, config, context, stream, connections).run()
+            await Connection(surroundings, stream).run()
         except* Exception:  # noqa: BLE001 (a connection must not take the server with it)
             _LOG.exception("connection failed")
 
-    async with trio.open_nursery() as handlers:
-        async with trio.open_nursery() as acceptors:
-            await acceptors.start(_accept, handle, listeners, handlers)
-            task_status.started()
-            await shutdown()
-            acceptors.cancel_scope.cancel()
-        await context.terminated.set()
-        handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
-        long_lived.end()
-        for connection in tuple(connections):
-            connection.drain()
+    with HangUps().opened() as hang_ups:
+        surroundings = Surroundings(app, _config(), hang_ups, hot)
+        async with trio.open_nursery() as watching:
+            watching.start_soon(hang_ups.watch)
+            async with trio.open_nursery() as handlers:
+                async with trio.open_nursery() as acceptors:
+                    await acceptors.start(_accept, handle, listeners, handlers)
+                    task_status.started()
+                    await shutdown()
+                    acceptors.cancel_scope.cancel()
+                await surroundings.context.terminated.set()
+                handlers.cancel_scope.deadline = trio.current_time() + grace_seconds
+                long_lived.end()
+                for connection in tuple(surroundings.connections):
+                    connection.drain()
+            watching.cancel_scope.cancel()
 
 
 async def _accept(

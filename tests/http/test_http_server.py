@@ -10,11 +10,12 @@ import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
-from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.trio.worker_context import TrioSingleTask
 
 from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.http import server as server_module
-from sockerless_ecs.http.connection import Connection
+from sockerless_ecs.http.connection import Connection, Surroundings
+from sockerless_ecs.http.hangups import HangUps
 from sockerless_ecs.http.internal import internal_app
 from sockerless_ecs.http.server import LongLived
 from sockerless_ecs.model.log import STDOUT, LogLine
@@ -258,7 +259,9 @@ async def test_the_upstream_that_is_mended_is_the_upstream_that_was_read() -> No
     assert ours.h11_max_incomplete_size >= 1 << 20
     assert ours.keep_alive_timeout > 600
     assert ours.keep_alive_max_requests > 10**9
-    assert Connection(None, Config(), WorkerContext(None), near, set()).idle_task.__class__ is not None
+    with HangUps().opened() as hang_ups:
+        connection = Connection(Surroundings(None, Config(), hang_ups, None), near)
+    assert type(connection.idle_task) is not TrioSingleTask
     assert logging.getLogger("hypercorn.error").handlers == []
     app = internal_app(FakeBackend(), LongLived())
     assert (app.config["RESPONSE_TIMEOUT"], app.config["BODY_TIMEOUT"]) == (None, None)

@@ -100,7 +100,7 @@ class Wire:
         elif self._method == "HEAD" or head.status in (204, 304):
             body = b""
         else:
-            body = await self._take(int(head.headers["content-length"]))
+            body = await self.take(int(head.headers["content-length"]))
         return Whole(head.status, head.headers, body)
 
     async def head(self) -> Head:
@@ -121,8 +121,8 @@ class Wire:
         while b"\r\n" not in self._buffer:
             await self._more()
         size, _, self._buffer = self._buffer.partition(b"\r\n")
-        data = await self._take(int(size, 16))
-        assert await self._take(2) == b"\r\n"
+        data = await self.take(int(size, 16))
+        assert await self.take(2) == b"\r\n"
         return data
 
     async def _chunks(self) -> Any:
@@ -137,7 +137,10 @@ class Wire:
             except EOFError:
                 return self._buffer
 
-    async def _take(self, size: int) -> bytes:
+    async def takes(self, expected: bytes) -> bool:
+        return await self.take(len(expected)) == expected
+
+    async def take(self, size: int) -> bytes:
         while len(self._buffer) < size:
             await self._more()
         data, self._buffer = self._buffer[:size], self._buffer[size:]
