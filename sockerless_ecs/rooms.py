@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import NoReturn
 
 import structlog
 import trio
@@ -13,6 +14,7 @@ from sockerless_ecs.engine.backend import Engine
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
+from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
@@ -77,7 +79,8 @@ class Rooms:
         self.watcher = TaskWatcher(ecs.describe_tasks)
         tails = Tails(services, settings.logs.tail_bytes)
         self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=started_by)
-        self.uploads = Uploads(ledger=ledger, files=_NoFiles(), folder=settings.store.uploads_path)
+        agent_files = _NoFiles()
+        self.uploads = Uploads(ledger=ledger, files=agent_files, folder=settings.store.uploads_path)
         remover = Remover(ledger=ledger, janitor=self.janitor, bus=bus, tails=tails, uploads=self.uploads)
         restarts = Restarts(
             nursery=services,
@@ -162,10 +165,16 @@ class Rooms:
                 ),
                 listing=Listing(ledger),
                 logs=Logs(ledger=ledger, tails=tails, archive=archive),
-                bus=bus,
-                control=Control(
-                    ledger=ledger, launcher=self.launcher, restarts=restarts, bus=bus, ecs=ecs
+                files=Files(
+                    ledger=ledger,
+                    launcher=self.launcher,
+                    uploads=self.uploads,
+                    files=agent_files,
+                    bus=bus,
+                    place=place,
                 ),
+                bus=bus,
+                control=Control(ledger=ledger, launcher=self.launcher, restarts=restarts, bus=bus, ecs=ecs),
                 nursery=services,
             ),
             images=images,
@@ -231,7 +240,22 @@ class _NoFiles:
 
     async def write_archive(self, *_args: object, **_more: object) -> None:
         """Not built."""
-        raise Unimplemented("copying into a container is not implemented by this backend yet")
+        self._say()
+
+    async def stat_path(self, *_args: object) -> NoReturn:
+        """Not built."""
+        self._say()
+
+    def read_archive(self, *_args: object) -> NoReturn:
+        """Not built."""
+        self._say()
+
+    def export(self, *_args: object) -> NoReturn:
+        """Not built."""
+        self._say()
+
+    def _say(self) -> NoReturn:
+        raise Unimplemented("files of containers are not implemented by this backend yet")
 
 
 def _cpu_units(settings: Settings) -> int:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import trio
 from trio_util import AsyncValue
 
-from sockerless_ecs.engine.contract import Created, Filters, Waiting
+from sockerless_ecs.engine.contract import Archive, Created, Filters, Waiting
 from sockerless_ecs.engine.control import Control, told
 from sockerless_ecs.engine.creating import Creator
+from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.unbuilt import not_built
@@ -19,6 +20,7 @@ from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified
 from sockerless_ecs.model import signals
 from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus
+from sockerless_ecs.model.files import PathStat
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.log import LogLine, LogOptions
 from sockerless_ecs.services.errands import see_through
@@ -61,6 +63,7 @@ class EngineContainers:
         updater: Updater,
         listing: Listing,
         logs: Logs,
+        files: Files,
         bus: EventBus,
         control: Control,
         nursery: trio.Nursery,
@@ -72,6 +75,7 @@ class EngineContainers:
         self._updater = updater
         self._listing = listing
         self._logs = logs
+        self._files = files
         self._bus = bus
         self._control = control
         self._nursery = nursery
@@ -195,6 +199,36 @@ class EngineContainers:
     async def update(self, ref: str, wanted: ContainerUpdate) -> Sequence[str]:
         """Change what can be; the warnings. Conflict for what a running task cannot change."""
         return await self._updater.update(self._ledger.find(ref), wanted)
+
+    def export(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Its whole file system as a tar, volumes and kernel file systems left out."""
+        return self._files.export(ref)
+
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """NotFound when there is no such path."""
+        return await self._files.stat_path(ref, path)
+
+    def read_archive(self, ref: str, path: str) -> AbstractAsyncContextManager[Archive]:
+        """A tar of a path, named by its base name; entering raises NotFound."""
+        return self._files.read_archive(ref, path)
+
+    async def write_archive(
+        self,
+        ref: str,
+        path: str,
+        body: AsyncIterator[bytes],
+        *,
+        no_overwrite_dir_non_dir: bool = False,
+        copy_uid_gid: bool = False,
+    ) -> None:
+        """Unpack a tar (plain, gzip, bzip2, xz or zstd) below a directory."""
+        await self._files.write_archive(
+            ref,
+            path,
+            body,
+            no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
+            copy_uid_gid=copy_uid_gid,
+        )
 
     async def prune(self, filters: Filters) -> Sequence[str]:
         """Remove what is stopped; the ids that went."""

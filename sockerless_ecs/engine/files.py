@@ -130,11 +130,13 @@ class Files:
             while live.record.state is State.CREATED:
                 agent = await self._launcher.prepare(live, lost=lost)
                 try:
-                    return await self._uploads.write(live, agent, spooled, target)
+                    await self._uploads.write(live, agent, spooled, target)
                 except _LOST:
                     if lost is not None:
                         raise
                     lost = agent
+                else:
+                    return
                 await self._settled(live)
             await self._write(live, aiter(spooled), target)  # it has started meanwhile
 
@@ -182,8 +184,8 @@ class Files:
     def _gone(self, record: Container) -> Conflict:
         seconds = linger_seconds(record, self._place)
         return Conflict(
-            f"the file system of container {record.id} is gone: it went with its task, {seconds} seconds after "
-            f"the container ended; the label {LINGER_LABEL} keeps it longer"
+            f"the file system of container {record.id} is gone: it went with its task, {seconds} seconds "
+            f"after the container ended; the label {LINGER_LABEL} keeps it longer"
         )
 
     def _tell(self, live: Live, action: str) -> None:

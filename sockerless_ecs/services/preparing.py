@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 import trio
 
-from sockerless_ecs.errors import SockerlessError, Unavailable
+from sockerless_ecs.errors import NotFound, SockerlessError, Unavailable
 from sockerless_ecs.services.janitor import Janitor, clean_up_job
 from sockerless_ecs.services.launch import Launch
 from sockerless_ecs.services.ledger import Ledger, Live
@@ -75,6 +75,8 @@ class Preparer:
                 if launch.left is not None:
                     await self._placing.give_back(live, launch.left, "its agent is out of reach")
                 await self._uploads.deliver(live, await self._placing.agent(live))
+                if self._ledger.get(live.id) is not live or live.leaving:
+                    raise NotFound(f"No such container: {live.id}")
                 error, failed = None, False
             if launch.scope.cancelled_caught:
                 error = Unavailable("the container was removed while a task was made for it")

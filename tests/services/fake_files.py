@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import trio
 
 from sockerless_ecs.agent import AgentClient
-from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.errors import InvalidParameter, NotFound
 from sockerless_ecs.model.files import PathStat
 from tests.services.fake_agent import FakeClient
 
@@ -29,10 +30,34 @@ class Disk:
 
     writes: list[Write] = field(default_factory=list)
     stats: dict[str, PathStat] = field(default_factory=dict)
-    tars: dict[str, list[bytes]] = field(default_factory=dict)
+    tars: dict[str, list[bytes | Exception]] = field(default_factory=dict)
     limits: list[int] = field(default_factory=list)
     hold: trio.Event | None = None
     """Writes are whole at the agent, and are not answered before this is set."""
+
+
+class FakeArchive:
+    """A tar on its way out; a piece that is an exception is raised."""
+
+    def __init__(self, stat: PathStat | None, pieces: Sequence[bytes | Exception]) -> None:
+        self._stat, self._pieces = stat, list(pieces)
+
+    @property
+    def stat(self) -> PathStat:
+        assert self._stat is not None
+        return self._stat
+
+    def __aiter__(self) -> FakeArchive:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._pieces:
+            raise StopAsyncIteration
+        piece = self._pieces.pop(0)
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
 
 
 class FakeFiles:
@@ -45,6 +70,25 @@ class FakeFiles:
         """Of the agent behind a client."""
         assert isinstance(client, FakeClient)
         return self._disks.setdefault(id(client.agent), Disk())
+
+    async def stat_path(self, agent: AgentClient, path: str) -> PathStat:
+        assert isinstance(agent, FakeClient)
+        await agent._reach("stat")
+        stats = self.disk(agent).stats
+        if path not in stats:
+            raise NotFound("agent: no such path")
+        return stats[path]
+
+    @asynccontextmanager
+    async def read_archive(self, agent: AgentClient, path: str) -> AsyncGenerator[FakeArchive]:
+        stat = await self.stat_path(agent, path)
+        yield FakeArchive(stat, self.disk(agent).tars.get(path, []))
+
+    @asynccontextmanager
+    async def export(self, agent: AgentClient) -> AsyncGenerator[AsyncIterator[bytes]]:
+        assert isinstance(agent, FakeClient)
+        await agent._reach("export")
+        yield FakeArchive(None, self.disk(agent).tars["/"])
 
     async def write_archive(
         self,

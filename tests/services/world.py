@@ -15,6 +15,7 @@ from sockerless_ecs.agent import AgentClient
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
+from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
@@ -192,6 +193,14 @@ class World:
             updater=Updater(ledger=ledger, bus=self.bus, default_cpu_units=256, default_memory_mib=512),
             listing=Listing(ledger),
             logs=self.logs,
+            files=Files(
+                ledger=ledger,
+                launcher=self.launcher,
+                uploads=self.uploads,
+                files=self.files,
+                bus=self.bus,
+                place=PLACE,
+            ),
             bus=self.bus,
             control=Control(
                 ledger=ledger, launcher=self.launcher, restarts=self.restarts, bus=self.bus, ecs=ecs
