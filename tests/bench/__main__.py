@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import archived, cost, life, output, sandbox
+from tests.bench import archived, archives, cost, execs, life, output, requests, sandbox
 from tests.bench.engine import Engine
 from tests.bench.figure import Figure, beside
 from tests.bench.machine import description, steadiness
@@ -34,12 +34,31 @@ def on_both(measure: Callable[[Engine, Scale], Awaitable[list[Figure]]]) -> Meas
     return measured
 
 
+def on_both_dockers(measure: Callable[[Engine, Scale], Awaitable[list[Figure]]]) -> Measure:
+    """The same on our Docker API and on the local dockerd's."""
+
+    async def measured(on: World) -> list[Figure]:
+        ours = await measure(on.docker, on.scale)
+        return beside(ours, await measure(on.local, on.scale)) if on.local else ours
+
+    return measured
+
+
 MEASUREMENTS: Mapping[str, Measure] = {
     "memory": cost.memory_kept,  # first: it is about a daemon that has done nothing yet
     "life": on_both(lambda engine, scale: life.lives(engine, scale.lives)),
     "exit": on_both(lambda engine, scale: life.answers_to_exits(engine, scale.exits)),
     "latency": on_both(lambda engine, scale: output.lateness(engine, scale.ticks)),
     "follow": on_both(lambda engine, scale: output.throughput(engine, scale.lines, scale.line_runs)),
+    "exec": on_both_dockers(lambda engine, scale: execs.trues(engine, scale.execs)),
+    "run": on_both_dockers(lambda engine, scale: execs.docker_runs(engine, scale.docker_runs)),
+    "attach": on_both_dockers(lambda engine, scale: execs.attach_ends(engine, scale.exits)),
+    "bulk": on_both_dockers(execs.bulk),
+    "archive": on_both_dockers(archives.archives),
+    "requests": on_both_dockers(requests.reads),
+    "starts": on_both_dockers(requests.starts),
+    "followers": on_both_dockers(requests.followers),
+    "connections": requests.idle_connections,
     "archived": archived.reading,
     "calls": cost.calls,
     "crowd": cost.crowd,

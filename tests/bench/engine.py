@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import httpx
+import trio
 
 from tests.bench.frames import Frames
 
+API = "/v1.40"
 _BOTH = {"stdout": 1, "stderr": 1}
 
 
@@ -29,25 +31,28 @@ class Engine:
     """What the bench does with either; the image's entrypoint is the bench's program."""
 
     http: httpx.AsyncClient
+    socket: Path
     image: str
     is_docker: bool
+    network: str = ""
+    """The mode that works there; empty = whichever it has."""
 
     @classmethod
     def ours(cls, socket: Path, image: str) -> Self:
         """The daemon's internal API."""
-        return cls(_client(socket, "/internal/v1"), image, is_docker=False)
+        return cls(_client(socket, "/internal/v1"), socket, image, is_docker=False)
 
     @classmethod
-    def docker(cls, socket: Path, image: str) -> Self:
-        """The Docker Engine API."""
-        return cls(_client(socket, "/v1.40"), image, is_docker=True)
+    def docker(cls, socket: Path, image: str, network: str = "") -> Self:
+        """The Docker Engine API, ours or a local dockerd's."""
+        return cls(_client(socket, API), socket, image, is_docker=True, network=network)
 
     async def create(self, *command: str, **config: Any) -> str:
         """A container of the bench's image, unless `Image` says otherwise; its id."""
         path = "/containers/create" if self.is_docker else "/containers"
         body = {"Image": self.image, "Cmd": command, **config}
-        if self.is_docker:
-            body["HostConfig"] = {"NetworkMode": "none", **config.get("HostConfig", {})}
+        if self.network:
+            body["HostConfig"] = {"NetworkMode": self.network, **config.get("HostConfig", {})}
         return str((await self._call("POST", path, json=body)).json()["Id"])
 
     async def start(self, container: str) -> None:
@@ -90,6 +95,34 @@ class Engine:
         async with self.http.stream("GET", path, params=query) as answer:
             assert answer.status_code == httpx.codes.OK, await answer.aread()
             yield answer.aiter_raw()
+
+    async def exec(self, container: str, *command: str, stdin: bool = False) -> str:
+        """One more process, not yet started; its id."""
+        body = {
+            "Cmd": ["/program", *command],
+            "AttachStdin": stdin,
+            "AttachStdout": True,
+            "AttachStderr": True,
+        }
+        return str((await self._call("POST", f"/containers/{container}/exec", json=body)).json()["Id"])
+
+    async def exit_code_of(self, exec_id: str) -> int:
+        """Of an exec that has ended."""
+        return int((await self._call("GET", f"/exec/{exec_id}/json")).json()["ExitCode"])
+
+    async def hijack(self, path: str, body: Any = None) -> trio.SocketStream:
+        """The connection of an attach or an exec start, after the head of the answer."""
+        stream = trio.SocketStream(trio.socket.socket(trio.socket.AF_UNIX))
+        await stream.socket.connect(str(self.socket))
+        content = json.dumps(body).encode() if body is not None else b""
+        head = f"POST {API}{path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        await stream.send_all(head.encode() + content)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):  # byte by byte: what follows is the stream's
+            answer += await stream.receive_some(1)
+        assert answer.startswith(b"HTTP/1.1 101"), answer
+        return stream
 
     async def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
         answer = await self.http.request(method, path, **more)

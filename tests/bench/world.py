@@ -41,11 +41,20 @@ class Scale:
     ready_runs: int = 3
     tasks: int = 20
     task_bursts: int = 3
+    execs: int = 50
+    docker_runs: int = 15
+    bulk_bytes: int = 400 << 20
+    bulk_runs: int = 3
+    archive_bytes: int = 100 << 20
+    request_seconds: float = 3
+    started: int = 100
+    idle_connections: int = 2000
 
 
 QUICK = Scale(
     lives=10, memory_lives=20, exits=10, ticks=100, line_runs=1, crowd=40, crowd_seconds=3, ready_runs=1,
-    tasks=5, task_bursts=1,
+    tasks=5, task_bursts=1, execs=10, docker_runs=3, bulk_runs=1, request_seconds=1, started=20,
+    idle_connections=200,
 )  # fmt: skip
 
 
@@ -61,6 +70,9 @@ class World:
     idle: Memory
     """The daemon's, before it was asked for anything."""
     ours: Engine
+    """Our internal API."""
+    docker: Engine
+    """Our Docker API."""
     local: Engine | None
     """Docker's, if there is one."""
 
@@ -108,7 +120,8 @@ async def world(
     idle = memory(daemon.pid)
     reference = await _pulled(cloud, daemon, program, "bench")
     ours = Engine.ours(daemon.socket, reference)
-    local = Engine.docker(docker_socket, _LOCAL_IMAGE) if docker_socket else None
+    docker = Engine.docker(daemon.docker_socket, reference)
+    local = Engine.docker(docker_socket, _LOCAL_IMAGE, "none") if docker_socket else None
     try:
         yield World(
             scale=scale,
@@ -118,10 +131,11 @@ async def world(
             image=reference,
             idle=idle,
             ours=ours,
+            docker=docker,
             local=local,
         )
     finally:
-        for engine in (ours, local):
+        for engine in (ours, docker, local):
             if engine is not None:
                 await engine.http.aclose()
 

@@ -42,6 +42,20 @@ func main() {
 		select {
 		case <-time.After(time.Duration(argument) * time.Second):
 		}
+	case "stamp": // the time, and the end
+		stamp()
+	case "produce": // BYTES
+		block := make([]byte, 1<<20)
+		for ; argument > 0; argument -= len(block) {
+			os.Stdout.Write(block[:min(argument, len(block))])
+		}
+	case "swallow": // standard input
+		buffer := make([]byte, 1<<20)
+		for {
+			if _, err := os.Stdin.Read(buffer); err != nil {
+				break
+			}
+		}
 	default:
 		os.Exit(2)
 	}
