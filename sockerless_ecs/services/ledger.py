@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import UserDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 import trio
 from trio_util import AsyncValue
 
 from sockerless_ecs.agent import AgentClient
-from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, StoreUnusable
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, StoreUnusable, Unavailable
 from sockerless_ecs.model import lifecycle
 from sockerless_ecs.model.cleanup import CleanupJob
 from sockerless_ecs.model.container import Container, ContainerId, ExitStatus, Run, RunId
 from sockerless_ecs.model.image import Image, ImageRef
+from sockerless_ecs.services.execs import ExecTable
 from sockerless_ecs.store.contract import Delete, Put, Snapshot, Store
 
 _LOG = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0
+_REACH_SECONDS = 10.0
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 _ENDINGS = (
     lifecycle.Event.EXITED,
     lifecycle.Event.EXITED_TO_RESTART,
@@ -44,12 +49,16 @@ class Moment:
 
 
 class Live:
-    """One container in memory: its record, its agent, and the level that waiters watch."""
+    """One container in memory: its record, its agent, and the levels that waiters watch."""
 
-    def __init__(self, record: Container) -> None:
-        self.record = record
+    def __init__(self, record: Container, changed: Callable[[], None] = lambda: None) -> None:
+        self.record = replace(record, exec_ids=())  # execs live in memory only
         self.moment = AsyncValue(Moment(status=ExitStatus(code=record.exit_code)))
-        self.agent: AgentClient | None = None
+        self._agent: AgentClient | None = None
+        self._changed = changed
+        self._change = AsyncValue(0)
+        self.attached: set[Attached] = set()
+        """Who is at its process's streams, or waits to be."""
         self.exit_pending = False
         """It has ended, and that is not yet safe in the store: nobody is told so far."""
         self.kept = False
@@ -62,30 +71,66 @@ class Live:
         """The container's id."""
         return self.record.id
 
+    @property
+    def agent(self) -> AgentClient | None:
+        """The agent of its task, while it can be reached."""
+        return self._agent
+
+    @agent.setter
+    def agent(self, agent: AgentClient | None) -> None:
+        self._agent = agent
+        self.touch()
+
+    def touch(self) -> None:
+        """Have everybody in `until` look again."""
+        self._change.value += 1
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Return once this is true of the container, its agent or its moment as they are."""
+        await self._change.wait_value(lambda _: reached())
+
+    async def reach(self) -> AgentClient:
+        """Its agent, which may be about to be reached again; raises `Unavailable` when it takes too long."""
+        with trio.move_on_after(_REACH_SECONDS):
+            await self.until(
+                lambda: self.agent is not None or not self.record.state.alive or self.moment.value.removed
+            )
+        if self.agent is None:
+            raise Unavailable(f"the agent of container {self.id} does not answer now: try again")
+        return self.agent
+
     def become(self, event: lifecycle.Event | None = None, **changes: Any) -> Container:
         """Change the record, at once and only in memory; raises `Conflict` for what cannot happen."""
         if event is not None:
             changes["state"] = lifecycle.after(self.record.state, event)
             self.exit_pending = event in _ENDINGS
         self.record = replace(self.record, **changes)
+        self._changed()
+        self.touch()
         return self.record
 
     def announce_start(self) -> None:
         """Resolve the waits for a start."""
         self.moment.value = replace(self.moment.value, starts=self.moment.value.starts + 1)
+        self.touch()
 
     def announce_exit(self, status: ExitStatus) -> None:
         """Resolve the waits for an exit; called once what ended is safe in the store."""
         self.exit_pending = False
         self.moment.value = replace(self.moment.value, exits=self.moment.value.exits + 1, status=status)
+        self.touch()
 
     def announce_drained(self, run_id: RunId) -> None:
         """Resolve the waits for the end of a run's output."""
         self.moment.value = replace(self.moment.value, drained=run_id)
+        self.touch()
 
     def announce_removal(self) -> None:
         """Resolve every wait: nothing more will come."""
         self.moment.value = replace(self.moment.value, removed=True)
+        self.touch()
+        for attached in tuple(self.attached):
+            attached.end()
 
 
 class Ledger:
@@ -93,10 +138,13 @@ class Ledger:
 
     def __init__(self, store: Store, snapshot: Snapshot) -> None:
         self._store = store
-        self._live = {record.id: Live(record) for record in snapshot.containers.values()}
+        self.revision = 0
+        """Rises at every change of what inspect or a list shows."""
+        self.execs = ExecTable(self._show_execs)
+        self._live = {record.id: Live(record, self._changed) for record in snapshot.containers.values()}
         self._names = {live.record.name: live.id for live in self._live.values()}
         self.runs: dict[RunId, Run] = dict(snapshot.runs)
-        self.images: dict[ImageRef, Image] = dict(snapshot.images)
+        self.images = _Watched[ImageRef, Image](self._changed, snapshot.images)
         self.jobs: dict[str, CleanupJob] = dict(snapshot.cleanup_jobs)
         self.definitions: dict[str, str] = {known.hash: known.arn for known in snapshot.definitions.values()}
 
@@ -176,12 +224,15 @@ class Ledger:
 
     def add(self, record: Container) -> Live:
         """Show a new container."""
-        live = self._live[record.id] = Live(record)
+        live = self._live[record.id] = Live(record, self._changed)
+        self._changed()
         return live
 
     def forget(self, live: Live) -> None:
         """Take a container and its runs out of memory."""
         self._live.pop(live.id, None)
+        self._changed()
+        self.execs.forget(live.id)
         self.release(live.record.name, live.id)
         for run in self.runs_of(live.id):
             del self.runs[run.id]
@@ -190,6 +241,40 @@ class Ledger:
         """A container's runs, oldest first."""
         mine = [run for run in self.runs.values() if run.container_id == container_id]
         return sorted(mine, key=lambda run: run.number)
+
+    def _changed(self) -> None:
+        self.revision += 1
+
+    def _show_execs(self, container_id: ContainerId, exec_ids: tuple[str, ...]) -> None:
+        if live := self._live.get(container_id):
+            live.become(exec_ids=exec_ids)
+
+
+class Attached(Protocol):
+    """Somebody at a container's streams."""
+
+    async def prepare(self, agent: AgentClient, run_id: RunId) -> None:
+        """A run is about to start there: connect to it, or leave it for later."""
+
+    def end(self) -> None:
+        """Nothing more comes."""
+
+
+class _Watched(UserDict[_K, _V], Generic[_K, _V]):
+    """A mapping that tells when it changes."""
+
+    def __init__(self, changed: Callable[[], None], known: Mapping[_K, _V]) -> None:
+        self._changed: Callable[[], None] = lambda: None
+        super().__init__(known)
+        self._changed = changed
+
+    def __setitem__(self, key: _K, item: _V) -> None:
+        super().__setitem__(key, item)
+        self._changed()
+
+    def __delitem__(self, key: _K) -> None:
+        super().__delitem__(key)
+        self._changed()
 
 
 def now_ns() -> int:
