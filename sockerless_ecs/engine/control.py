@@ -53,17 +53,23 @@ class Control:
         if grace_seconds is None:
             grace_seconds = _GRACE_SECONDS if config.stop_timeout is None else config.stop_timeout
         wanted = signals.parse(signal or config.stop_signal or "SIGTERM")
+        await self.settled(live)
+        if not live.record.active:
+            return  # it has ended by itself since this was asked for
         exits = live.moment.value.exits
         await self.send(live, wanted, ends_task=True)
         with trio.move_on_after(math.inf if grace_seconds < 0 else grace_seconds) as patience:
             await _exit_after(live, exits)
-        if patience.cancelled_caught and live.record.active:
-            await self.kill(live, exits)
+        if patience.cancelled_caught:
+            await self.kill(live)
         self.tell(live, "stop")
 
-    async def kill(self, live: Live, exits: int | None = None) -> None:
+    async def kill(self, live: Live) -> None:
         """SIGKILL, and the task's end for a process that survives it. Returns once nothing runs."""
-        exits = live.moment.value.exits if exits is None else exits
+        await self.settled(live)
+        if not live.record.active:
+            return
+        exits = live.moment.value.exits
         await self.send(live, _KILL, ends_task=True)
         with trio.move_on_after(_KILL_SECONDS) as patience:
             await _exit_after(live, exits)
@@ -73,8 +79,11 @@ class Control:
 
     async def force_down(self, live: Live) -> None:
         """What can be done in seconds before a removal: what still runs then ends with its task."""
+        await self.settled(live)
         exits = live.moment.value.exits
         try:
+            if not live.record.active:
+                return
             await self.send(live, _KILL, ends_task=True)
             with trio.move_on_after(_KILL_SECONDS):
                 await _exit_after(live, exits)
@@ -114,19 +123,26 @@ class Control:
             case _:
                 raise Conflict(f"Container {live.id} is not running")
         agent, run_id = self._reachable(live, "paused")
-        await agent.pause(run_id)
-        if not self._runs(live, run_id):
-            raise Conflict(f"Container {live.id} is not running")
-        record = live.become(Event.PAUSE, health=unwatched(live.record.health))
-        self.tell(live, "pause")
-        await self._ledger.save(Put(record))
+        try:
+            await agent.pause(run_id)
+        except Conflict as refusal:  # the answer to an earlier call was lost, or it has just ended
+            if not refusal.message.endswith("already paused"):
+                raise Conflict(f"Container {live.id} is not running") from refusal
+        if self._runs(live, run_id):
+            record = live.become(Event.PAUSE, health=unwatched(live.record.health))
+            self.tell(live, "pause")
+            await self._ledger.save(Put(record))
 
     async def unpause(self, live: Live) -> None:
         """Let the processes go on; fails, as Docker does, when they are not paused."""
         if live.record.state is not State.PAUSED:
             raise SockerlessError(f"Container {live.id} is not paused")
         agent, run_id = self._reachable(live, "unpaused")
-        await agent.unpause(run_id)
+        try:
+            await agent.unpause(run_id)
+        except Conflict as refusal:
+            if not refusal.message.endswith("not paused"):
+                raise Conflict(f"Container {live.id} is not running") from refusal
         await self._unpaused(live, run_id)
 
     def tell(self, live: Live, action: str, **more: str) -> None:

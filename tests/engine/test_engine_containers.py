@@ -225,6 +225,9 @@ async def test_unknown_condition_is_refused(world: World, autojump_clock: MockCl
         await world.containers.wait(live.id, "nope")
 
 
+_STOP_FIRST = ": stop the container before removing or force remove"
+
+
 @pytest.mark.parametrize("state", ["running", "starting", "paused"])
 async def test_what_runs_or_starts_is_removed_only_by_force(
     world: World, autojump_clock: MockClock, state: str
@@ -234,13 +237,11 @@ async def test_what_runs_or_starts_is_removed_only_by_force(
     if state != "starting":
         await launch.outcome()
     if state == "paused":
-        live.become(state=State.PAUSED)
+        await world.containers.pause(live.id)
     with pytest.raises(Conflict) as raised:
         await world.containers.remove("web")
-    assert raised.value.message == (
-        f"cannot remove container 'web': container is {state}: "
-        "stop the container before removing or force remove"
-    )
+    how = " and must be unpaused first" if state == "paused" else _STOP_FIRST
+    assert raised.value.message == f'cannot remove container "/web": container is {state}{how}'
     await world.containers.remove("web", force=True)
     await trio.sleep(5)
     assert list(world.ledger) == []

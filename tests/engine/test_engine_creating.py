@@ -343,8 +343,6 @@ UNBUILT: dict[str, Callable[[World], Awaitable[object]]] = {
     "image list with the filter 'dangling'": lambda world: world.images.list({"dangling": ["1"]}),
     "disk usage": lambda world: world.system.disk_usage(),
     "auth check": lambda world: world.system.auth(Credentials()),
-    "container pause": lambda world: world.containers.pause("a"),
-    "container unpause": lambda world: world.containers.unpause("a"),
     "container attach": lambda world: world.containers.attach("a"),
 }
 

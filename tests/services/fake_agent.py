@@ -52,6 +52,9 @@ class FakeAgent:
         self.signals: list[str] = []
         self.names: list[Names] = []
         self.acked = 0
+        self.paused = False
+        self.pending = ""
+        """The signal that a paused process has not met yet."""
         self.chunk = 100
         self.faults: dict[str, deque[Exception]] = defaultdict(deque)
         """What the next calls of a name raise instead."""
@@ -95,9 +98,29 @@ class FakeAgent:
 
     def exit(self, code: int = 0, *, oom: bool = False, drain: bool = True) -> None:
         run = self.live
+        self.paused, self.pending = False, ""
         self.tell("exited", run, code=code, oom=oom)
         if drain:
             self.drain(run)
+
+    def die(self, signal: str) -> None:
+        """Of a signal: a process that is paused meets it, unless it is SIGKILL, when it goes on."""
+        if self.paused and signal != "SIGKILL":
+            self.pending = signal
+        else:
+            self.exit({"SIGTERM": 143, "SIGKILL": 137}.get(signal, 1))
+
+    def go_on(self) -> None:
+        """A paused process runs again."""
+        self.paused = False
+        if self.pending:
+            self.die(self.pending)
+
+    def probe(self, status: str, *codes: int) -> None:
+        """A health check's result."""
+        log = [{"start_ns": 1, "end_ns": 2, "exit_code": code, "output": ""} for code in codes]
+        streak = len([code for code in codes if code])
+        self.tell("health", self.live, health={"status": status, "failing_streak": streak, "log": log})
 
     def drain(self, run: str) -> None:
         self.runs[run].drained = True
@@ -153,7 +176,23 @@ class FakeClient(AgentClient):
         if self.agent.live != run:
             raise Conflict("agent: it does not live")
         if signal in self.agent.dies_of:
-            self.agent.exit({"SIGTERM": 143, "SIGKILL": 137}.get(signal, 1))
+            self.agent.die(signal)
+
+    async def pause(self, run: str) -> None:
+        await self._reach("pause")
+        self._check_paused(run, paused=False)
+        self.agent.paused = True
+
+    async def unpause(self, run: str) -> None:
+        await self._reach("unpause")
+        self._check_paused(run, paused=True)
+        self.agent.go_on()
+
+    def _check_paused(self, run: str, *, paused: bool) -> None:
+        if self.agent.live != run:
+            raise Conflict(f"agent: run {run} is not running")
+        if self.agent.paused is not paused:
+            raise Conflict(f"agent: run {run} is {'already' if self.agent.paused else 'not'} paused")
 
     async def set_names(self, names: Names) -> None:
         await self._reach("names")
