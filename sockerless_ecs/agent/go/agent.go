@@ -28,6 +28,7 @@ type agent struct {
 	execs   *execTable
 	emitter *emitter
 	oom     oomCounter
+	own     ownPlaces // nobody sees or changes them through us
 	proof   string
 	arn     atomic.Pointer[string]
 	streams atomic.Int64 // logs being sent
@@ -63,6 +64,7 @@ func newAgent(s settings) *agent {
 		execs:    newExecTable(),
 		emitter:  newEmitter(os.Stdout),
 		oom:      newOOMCounter("/sys/fs/cgroup", "/proc/self/cgroup"),
+		own:      newOwnPlaces(beside("."), s.spoolDir),
 		goodbye:  make(chan struct{}),
 		over:     make(chan ending, 1),
 	}

@@ -26,6 +26,10 @@ func (a *agent) routes() http.Handler {
 	mux.HandleFunc("POST /pause", a.postPause)
 	mux.HandleFunc("POST /unpause", a.postUnpause)
 	mux.HandleFunc("PUT /names", a.putNames)
+	mux.HandleFunc("GET /stat", a.getStat)
+	mux.HandleFunc("GET /archive", a.getArchive)
+	mux.HandleFunc("PUT /archive", a.putArchive)
+	mux.HandleFunc("GET /export", a.getExport)
 	mux.HandleFunc("POST /quit", a.postQuit)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "not_found", errors.New(r.Method+" "+r.URL.Path+" is not in this protocol"))
