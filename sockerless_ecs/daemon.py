@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,11 @@ import trio
 
 from sockerless_ecs import aws
 from sockerless_ecs.config import Settings
+from sockerless_ecs.config.schema import ListenSettings
+from sockerless_ecs.errors import Misconfigured
+from sockerless_ecs.http.activation import inherited_listener, inherited_sockets, is_beyond_this_machine
+from sockerless_ecs.http.app import App
+from sockerless_ecs.http.docker import docker_app
 from sockerless_ecs.http.internal import internal_app
 from sockerless_ecs.http.listeners import mutual_tls, tcp_listeners, unix_listener
 from sockerless_ecs.http.server import LongLived
@@ -24,6 +30,8 @@ from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.store import Identity, Store, hold_identity, new_identity, open_store
 
 _LOG = structlog.get_logger(__name__)
+
+_Listener = trio.abc.Listener[Any]
 
 OpenStore = Callable[[Path | Literal["memory"]], Any]
 OpenEcs = Callable[[aws.Calls, str], aws.Ecs]
@@ -77,14 +85,16 @@ async def _serve(
             rooms = build(services, jobs)
             await rooms.start(services)
             long_lived = LongLived()
-            listeners = await _listeners(settings)
-            async with trio.open_nursery() as http:
-                app = internal_app(rooms.engine, long_lived)
-                await http.start(_serve_http, app, listeners, stop, long_lived, settings)
+            async with _listening(settings) as (internal, docker), trio.open_nursery() as http:
+                for make, listeners in ((internal_app, internal), (docker_app, docker)):
+                    app = make(rooms.engine, long_lived)
+                    await http.start(_serve_http, app, listeners, stop, long_lived, settings)
                 _LOG.info(
                     "serving",
                     socket=settings.listen.socket,
                     tcp=settings.listen.tcp,
+                    docker_socket=settings.docker.socket,
+                    docker_tcp=settings.docker.tcp,
                     pid=os.getpid(),
                 )
                 task_status.started()
@@ -99,7 +109,7 @@ async def _serve(
 
 
 async def _serve_http(
-    app: Any,
+    app: App,
     listeners: Sequence[trio.abc.Listener[Any]],
     stop: trio.Event,
     long_lived: LongLived,
@@ -113,21 +123,54 @@ async def _serve_http(
         shutdown=stop.wait,
         long_lived=long_lived,
         grace_seconds=settings.shutdown.grace_seconds,
+        hot=app.hot,
         task_status=task_status,
     )
 
 
-async def _listeners(settings: Settings) -> Sequence[trio.abc.Listener[Any]]:
-    listen = settings.listen
-    found: list[trio.abc.Listener[Any]] = []
-    if listen.tcp_address is not None:
+@asynccontextmanager
+async def _listening(settings: Settings) -> AsyncIterator[tuple[Sequence[_Listener], Sequence[_Listener]]]:
+    """Where the internal and the Docker API are served; nothing stays open or in the way of a failure."""
+    inherited = inherited_sockets(os.environ, os.getpid())
+    async with AsyncExitStack() as opened:
+        for sock in (sock for sockets in inherited.values() for sock in sockets):
+            opened.callback(sock.close)
+        internal = await _listeners("listen", settings.listen, inherited["backend"], opened)
+        docker = await _listeners("docker", settings.docker, inherited["docker"], opened)
+        yield internal, docker
+
+
+async def _listeners(
+    section: str, listen: ListenSettings, inherited: Sequence[socket.socket], opened: AsyncExitStack
+) -> Sequence[_Listener]:
+    """An inherited socket stands in for the configured one of its kind."""
+    tls = mutual_tls(*files) if (files := listen.mutual_tls) else None
+    open_to_others = listen.open_to_others or (tls is None and any(map(is_beyond_this_machine, inherited)))
+    if open_to_others and not listen.insecure:
+        raise Misconfigured(
+            f"the TCP socket that systemd passed can be reached from other machines: set "
+            f"{section}.tls_certificate, {section}.tls_key and {section}.tls_client_ca, or {section}.insecure"
+        )
+    found = [inherited_listener(sock, tls) for sock in inherited]
+    is_unix = [sock.family == socket.AF_UNIX for sock in inherited]
+    if listen.tcp_address is not None and all(is_unix):
         host, port = listen.tcp_address
-        found += await tcp_listeners(host, port, mutual_tls(*files) if (files := listen.mutual_tls) else None)
-        if listen.open_to_others:
-            _LOG.warning("insecure_tcp", tcp=listen.tcp, advice="anyone who reaches it can run containers")
-    if listen.socket:  # last: what fails before it leaves no file
-        found.append(unix_listener(listen.socket, mode=listen.mode_bits, group=listen.group or None))
+        found += await tcp_listeners(host, port, tls)
+    for listener in found:
+        opened.push_async_callback(trio.aclose_forcefully, listener)
+    if listen.socket and not any(is_unix):  # last: what fails before it leaves no file
+        found.append(_unix_listener(section, listen))
+        opened.push_async_callback(found[-1].aclose)
+    if open_to_others:
+        _LOG.warning("insecure_tcp", tcp=listen.tcp, advice="anyone who reaches it can run containers")
     return found
+
+
+def _unix_listener(section: str, listen: ListenSettings) -> _Listener:
+    try:
+        return unix_listener(listen.socket, mode=listen.mode_bits, group=listen.group or None)
+    except Misconfigured as error:
+        raise Misconfigured(f"{section}.socket: {error}") from error
 
 
 @contextmanager

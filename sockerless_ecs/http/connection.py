@@ -33,8 +33,11 @@ _LAST_GOODBYE_SECONDS = 0.5
 class Surroundings:
     """What all connections of a server share."""
 
-    def __init__(self, app: Any, config: Config, hang_ups: HangUps, hot: Hot | None) -> None:
+    def __init__(
+        self, app: Any, config: Config, hang_ups: HangUps, hot: Hot | None, head_seconds: float
+    ) -> None:
         self.app = app
+        self.head_seconds = head_seconds
         self.config = config
         self.hang_ups = hang_ups
         self.hot = hot
@@ -130,12 +133,19 @@ class Connection(TCPServer):
         try:
             while data := await self.stream.receive_some(_RECEIVE_BYTES):
                 if not await self._answer_hot(bytes(data), protocol):
-                    await self.protocol.handle(RawData(bytes(data)))
+                    await self._feed(bytes(data), protocol)
                 if protocol.cut_short:
                     return
             await self.protocol.handle(RawData(b""))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
+
+    async def _feed(self, data: bytes, protocol: Protocol) -> None:
+        begins = self._idle and protocol.at_rest
+        await self.protocol.handle(RawData(data))
+        if begins and self._idle and not protocol.at_rest:  # the first part of a head
+            assert self._reader is not None
+            self._reader.deadline = trio.current_time() + self._around.head_seconds
 
     async def _answer_hot(self, data: bytes, protocol: Protocol) -> bool:
         """Answer from memory what was answered so before; False for what must take the normal road."""
@@ -197,11 +207,12 @@ class Connection(TCPServer):
         draining = self.context.terminated.is_set()
         try:
             with trio.move_on_after(_LAST_GOODBYE_SECONDS if draining else _GOODBYE_SECONDS) as self._closing:
-                await say_goodbye(self.stream, self._transport.socket, expect_more=self._expect_more)
+                await say_goodbye(self.stream, self._transport, expect_more=self._expect_more)
         except (OSError, trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError):
             pass
         finally:
             await trio.aclose_forcefully(self.stream)
+            await trio.aclose_forcefully(self._transport)
 
 
 class _NoIdleTask:

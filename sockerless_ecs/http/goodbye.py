@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -10,7 +11,7 @@ import trio
 _UNREAD_BYTES = 1 << 16
 
 
-async def say_goodbye(stream: Any, transport: trio.socket.SocketType, *, expect_more: bool) -> None:
+async def say_goodbye(stream: Any, transport: trio.SocketStream, *, expect_more: bool) -> None:
     """Say that nothing more comes, drop what the client still sends if any is expected, and close.
 
     Closing with bytes unread resets the connection, which could overtake what was sent.
@@ -20,8 +21,10 @@ async def say_goodbye(stream: Any, transport: trio.socket.SocketType, *, expect_
             await stream.send_eof()
         await stream.aclose()
         return
-    with transport.dup() as after:  # TLS says its farewell by closing; this keeps the connection open
-        await stream.aclose()
-        after.shutdown(socket.SHUT_WR)
-        while await after.recv(_UNREAD_BYTES):
-            pass
+    if isinstance(stream, trio.SSLStream):
+        with suppress(trio.BrokenResourceError):
+            await stream.unwrap()  # sends close_notify; what the client still sends breaks it off
+    transport.socket.shutdown(socket.SHUT_WR)
+    while await transport.socket.recv(_UNREAD_BYTES):
+        pass
+    await transport.aclose()

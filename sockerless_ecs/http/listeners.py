@@ -138,13 +138,13 @@ async def tcp_listeners(
         reason = error.strerror or str(error)
         raise Misconfigured(f"cannot listen on {host}:{port}: {reason}") from error
     for listener in listeners:
-        _keep_alive(listener.socket)
+        keep_alive(listener.socket)
     if tls is None:
         return list(listeners)
     return [trio.SSLListener(listener, tls, https_compatible=True) for listener in listeners]
 
 
-def _keep_alive(listening: trio.socket.SocketType) -> None:
+def keep_alive(listening: trio.socket.SocketType) -> None:
     """Connections inherit it: a client whose machine vanished is noticed within two minutes."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4)):

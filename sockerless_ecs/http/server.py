@@ -17,6 +17,8 @@ from sockerless_ecs.telemetry import get_logger
 
 _HEAD_BYTES = 1 << 20
 """The longest request head: filters and registry credentials travel in it."""
+_SLOWEST_HEAD_SECONDS = 60.0
+"""How long a request's head may take from its first byte."""
 _IDLE_SECONDS = 3600.0
 """Longer than any client keeps a connection, so that none meets a close while it sends a request."""
 
@@ -60,11 +62,12 @@ async def serve(
     long_lived: LongLived,
     grace_seconds: float,
     hot: Hot | None = None,
+    head_seconds: float = _SLOWEST_HEAD_SECONDS,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an ASGI application until `shutdown()` returns, then drain; the listeners are closed.
 
-    What `hot` has kept is answered without the application.
+    What `hot` has kept is answered without the application; a request's head must come within `head_seconds`.
 
     Draining: nothing is accepted any more, idle connections close, what entered `long_lived` ends, short
     requests finish within `grace_seconds`, and a client that does not read is not waited for.
@@ -77,7 +80,7 @@ async def serve(
             _LOG.exception("connection failed")
 
     with HangUps().opened() as hang_ups:
-        surroundings = Surroundings(app, _config(), hang_ups, hot)
+        surroundings = Surroundings(app, _config(), hang_ups, hot, head_seconds)
         async with trio.open_nursery() as watching:
             watching.start_soon(hang_ups.watch)
             async with trio.open_nursery() as handlers:

@@ -260,7 +260,7 @@ async def test_the_upstream_that_is_mended_is_the_upstream_that_was_read() -> No
     assert ours.keep_alive_timeout > 600
     assert ours.keep_alive_max_requests > 10**9
     with HangUps().opened() as hang_ups:
-        connection = Connection(Surroundings(None, Config(), hang_ups, None), near)
+        connection = Connection(Surroundings(None, Config(), hang_ups, None, 60), near)
     assert type(connection.idle_task) is not TrioSingleTask
     assert logging.getLogger("hypercorn.error").handlers == []
     app = internal_app(FakeBackend(), LongLived())
