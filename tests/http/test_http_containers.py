@@ -62,7 +62,7 @@ async def test_a_container_is_created_started_shown_stopped_and_removed(
     assert (await wire.ask("POST", f"{V1}/containers/web/start")).status == 304
     assert (await wire.ask("DELETE", f"{V1}/containers/web")).status == 409
     assert (await wire.ask("POST", f"{V1}/containers/web/stop?t=3")).status == 204
-    assert ("stop", "web", "3.0") in backend.containers.calls
+    assert ("stop", "web", "3.0", "") in backend.containers.calls
     assert (await wire.ask("POST", f"{V1}/containers/web/stop")).status == 304
     assert (await wire.ask("DELETE", f"{V1}/containers/web?v=1")).status == 204
     assert ("remove", "web", "False", "True") in backend.containers.calls
@@ -138,9 +138,9 @@ async def test_a_negative_timeout_waits_for_ever(wire: Wire, backend: FakeBacken
     await backend.container()
     await wire.ask("POST", f"{V1}/containers/c/start")
     assert (await wire.ask("POST", f"{V1}/containers/c/stop?t=-1")).status == 204
-    assert ("stop", "c", "-1.0") in backend.containers.calls
+    assert ("stop", "c", "-1.0", "") in backend.containers.calls
     await wire.ask("POST", f"{V1}/containers/c/restart")
-    assert ("restart", "c", "None") in backend.containers.calls
+    assert ("restart", "c", "None", "") in backend.containers.calls
 
 
 async def test_kill_sends_sigkill_unless_told_otherwise(wire: Wire, backend: FakeBackend) -> None:
@@ -257,17 +257,19 @@ async def test_json_needs_no_json_content_type(wire: Wire, backend: FakeBackend)
     assert (await wire.answer()).status == 201
 
 
-async def test_what_is_not_built_says_which_operation(wire: Wire) -> None:
+async def test_stop_and_restart_pass_the_signal_on(wire: Wire, backend: FakeBackend) -> None:
+    await backend.running()
+    assert (await wire.ask("POST", f"{V1}/containers/c/stop?signal=INT&t=1")).status == 204
+    assert (await wire.ask("POST", f"{V1}/containers/c/restart?signal=INT")).status == 204
+    assert backend.containers.calls == [("stop", "c", "1.0", "INT"), ("restart", "c", "None", "INT")]
+
+
+async def test_what_is_not_built_says_which_operation(wire: Wire, backend: FakeBackend) -> None:
+    await backend.running()
     for method, path, word in (
-        ("POST", "/containers/c/pause", "pause"),
-        ("POST", "/containers/c/attach", "attach"),
-        ("GET", "/containers/c/top", "top"),
-        ("GET", "/containers/c/stats", "stats"),
-        ("GET", "/containers/c/archive?path=/", "archive"),
-        ("PUT", "/containers/c/archive?path=/", "archive"),
-        ("POST", "/containers/c/stop?signal=INT", "signal"),
-        ("GET", "/system/df", "df"),
+        ("DELETE", "/containers/c?link=1", "link"),
+        ("POST", "/networks", "network"),
     ):
-        answer = await wire.ask(method, V1 + path)
+        answer = await wire.ask(method, V1 + path, {"Name": "n"} if method == "POST" else b"")
         assert answer.status == 501, path
         assert word in answer.message

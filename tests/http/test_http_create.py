@@ -9,11 +9,12 @@ import pytest
 
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.http.bodies import decode
-from sockerless_ecs.http.create import create_request, unknown_fields
+from sockerless_ecs.http.create import create_request, unknown_fields, update_request
 from sockerless_ecs.http.create_fields import CONFIG, ENDPOINT, HOST_CONFIG
 from sockerless_ecs.http.shapes.create import CreateBody, EndpointBody, HostConfigBody
 from sockerless_ecs.model.container import (
     ContainerConfig,
+    ContainerUpdate,
     CreateRequest,
     Healthcheck,
     HostConfig,
@@ -120,7 +121,11 @@ def test_what_is_honoured_arrives() -> None:
             "Env": ["A=1"],
             "WorkingDir": "/w",
             "User": "1:2",
-            "Labels": {"k": None, "l": "v"},
+            "Tty": True,
+            "OpenStdin": True,
+            "StdinOnce": True,
+            "AttachStdin": True,
+            "Labels": {"k": None, "l": "v", "sockerless.agent": "off"},
             "ExposedPorts": {"80/tcp": {}, "53/UDP": {}, "9": {}},
             "Healthcheck": {"Test": ["NONE"]},
             "StopSignal": "SIGINT",
@@ -151,7 +156,11 @@ def test_what_is_honoured_arrives() -> None:
         env=("A=1",),
         working_dir="/w",
         user="1:2",
-        labels={"k": "", "l": "v"},
+        tty=True,
+        open_stdin=True,
+        stdin_once=True,
+        attach_stdin=True,
+        labels={"k": "", "l": "v", "sockerless.agent": "off"},
         exposed_ports=("80/tcp", "53/udp", "9/tcp"),
         healthcheck=Healthcheck(test=("NONE",)),
         stop_signal="SIGINT",
@@ -176,11 +185,6 @@ def test_what_is_honoured_arrives() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"Tty": True},
-        {"OpenStdin": True},
-        {"AttachStdin": True},
-        {"Healthcheck": {"Test": ["CMD", "true"]}},
-        {"Healthcheck": {"Interval": 5}},
         {"Volumes": {"/data": {}}},
         {"HostConfig": {"Binds": ["/a:/b"]}},
         {"HostConfig": {"Mounts": [{"Type": "volume"}]}},
@@ -191,7 +195,6 @@ def test_what_is_honoured_arrives() -> None:
         {"HostConfig": {"Links": ["x"]}},
         {"HostConfig": {"NetworkMode": "mynet"}},
         {"HostConfig": {"NetworkMode": "host"}},
-        {"HostConfig": {"RestartPolicy": {"Name": "always"}}},
         {"HostConfig": {"Dns": ["1.1.1.1"]}},
         {"HostConfig": {"Sysctls": {"a": "b"}}},
         {"HostConfig": {"ShmSize": 1 << 31}},
@@ -227,7 +230,7 @@ def test_what_is_not_built_yet_is_named(body: dict[str, Any]) -> None:
 )
 def test_what_fargate_can_never_do_is_a_400_with_advice(body: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter, match=f"{_innermost(body)}.* is not possible on Fargate: .+"):
-        created({"Tty": True, **body})  # the impossible is told before the unbuilt
+        created({"Volumes": {"/data": {}}, **body})  # the impossible is told before the unbuilt
 
 
 def _innermost(body: dict[str, Any]) -> str:
@@ -256,7 +259,10 @@ def test_what_does_no_harm_is_a_warning(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"HostConfig": {"Memory": -1}}, "Memory"),
+        ({"HostConfig": {"Memory": -1}}, "Minimum memory limit allowed is 6MB"),
+        ({"HostConfig": {"NanoCpus": -1}}, "NanoCpus"),
+        ({"Env": ["=x"]}, "invalid environment variable: =x"),
+        ({"WorkingDir": "rel"}, "the working directory 'rel' is invalid, it needs to be an absolute path"),
         ({"HostConfig": {"NanoCpus": 1, "CpuQuota": 1}}, "Nano CPUs"),
         ({"HostConfig": {"ExtraHosts": ["nonsense"]}}, "ExtraHosts"),
         ({"ExposedPorts": {"http": {}}}, "ExposedPorts"),
@@ -267,6 +273,102 @@ def test_what_does_no_harm_is_a_warning(body: dict[str, Any]) -> None:
 def test_nonsense_is_a_400(body: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidParameter, match=said):
         created(body)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (None, None),
+        ({}, None),
+        ({"Test": [], "Interval": 0}, None),
+        ({"Test": ["NONE"]}, Healthcheck(test=("NONE",))),
+        ({"Test": ["CMD", "true"]}, Healthcheck(test=("CMD", "true"))),
+        ({"Interval": 10**6}, Healthcheck(interval_ns=10**6)),
+        (
+            {
+                "Test": ["CMD-SHELL", "exit 0"],
+                "Interval": 10**9,
+                "Timeout": 2 * 10**9,
+                "StartPeriod": 3 * 10**9,
+                "StartInterval": 4 * 10**9,
+                "Retries": 5,
+            },
+            Healthcheck(
+                test=("CMD-SHELL", "exit 0"),
+                interval_ns=10**9,
+                timeout_ns=2 * 10**9,
+                start_period_ns=3 * 10**9,
+                start_interval_ns=4 * 10**9,
+                retries=5,
+            ),
+        ),
+    ],
+)
+def test_a_health_check_arrives(asked: Any, kept: Healthcheck | None) -> None:
+    assert created({"Healthcheck": asked}).config.healthcheck == kept
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"Interval": 1000}, "Interval in Healthcheck cannot be less than 1ms"),
+        ({"Timeout": -5}, "Timeout in Healthcheck cannot be less than 1ms"),
+        ({"StartPeriod": 5}, "StartPeriod in Healthcheck cannot be less than 1ms"),
+        ({"StartInterval": 5}, "StartInterval in Healthcheck cannot be less than 1ms"),
+        ({"Retries": -1}, "Retries in Healthcheck cannot be negative"),
+        ({"Test": ["NONE"], "Interval": -1}, "Interval in Healthcheck cannot be less than 1ms"),
+        ({"Test": ["FOO", "x"]}, "Unknown healthcheck type 'FOO'"),
+    ],
+)
+def test_a_health_check_that_cannot_be_is_a_400(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidParameter, match=said):
+        created({"Healthcheck": asked})
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (None, RestartPolicy()),
+        ({"Name": "", "MaximumRetryCount": 3}, RestartPolicy()),
+        ({"Name": "always"}, RestartPolicy(name="always")),
+        ({"Name": "unless-stopped"}, RestartPolicy(name="unless-stopped")),
+        (
+            {"Name": "on-failure", "MaximumRetryCount": 3},
+            RestartPolicy(name="on-failure", maximum_retry_count=3),
+        ),
+    ],
+)
+def test_a_restart_policy_arrives(asked: Any, kept: RestartPolicy) -> None:
+    assert created({"HostConfig": {"RestartPolicy": asked}}).host.restart_policy == kept
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ({"RestartPolicy": {"Name": "nope"}}, "invalid restart policy: unknown policy 'nope'; use one of"),
+        ({"RestartPolicy": {"Name": "no", "MaximumRetryCount": 3}}, "can only be used with 'on-failure'$"),
+        ({"RestartPolicy": {"Name": "always", "MaximumRetryCount": -3}}, "and cannot be negative$"),
+        ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": -3}}, "count cannot be negative"),
+        (
+            {"AutoRemove": True, "RestartPolicy": {"Name": "on-failure"}},
+            "can't create 'AutoRemove' container with restart policy",
+        ),
+    ],
+)
+def test_a_restart_policy_that_cannot_be_is_a_400(host: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidParameter, match=said):
+        created({"HostConfig": host})
+
+
+def test_an_update_leaves_what_is_zero() -> None:
+    """As the docker command sends it: every field, most of them zero."""
+    body = {"CpuShares": 0, "Memory": 1 << 30, "NanoCpus": 0, "RestartPolicy": {"Name": ""}, "Devices": None}
+    wanted, warnings = update_request(decode(msgspec.json.encode(body), HostConfigBody))
+    assert (wanted, warnings) == (ContainerUpdate(memory_bytes=1 << 30), [])
+    body = {"CpuShares": 5, "CpuQuota": 50_000, "RestartPolicy": {"Name": "always"}}
+    wanted, warnings = update_request(decode(msgspec.json.encode(body), HostConfigBody))
+    assert wanted == ContainerUpdate(nano_cpus=500_000_000, restart_policy=RestartPolicy(name="always"))
+    assert [warning.partition(" ")[0] for warning in warnings] == ["CpuShares"]
 
 
 def test_what_no_field_is_called_is_told() -> None:
