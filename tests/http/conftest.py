@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from sockerless_ecs.http.docker import docker_app
 from sockerless_ecs.http.internal import internal_app
 from sockerless_ecs.http.listeners import tcp_listeners
 from sockerless_ecs.http.server import LongLived, serve
@@ -62,6 +63,21 @@ async def served(nursery: trio.Nursery) -> AsyncIterator[Served]:
     served = await start_serving(nursery, internal_app(backend, long_lived), backend, long_lived, 20)
     yield served
     served.stop.set()
+
+
+@pytest.fixture
+async def engine(nursery: trio.Nursery) -> AsyncIterator[Served]:
+    """The Docker API."""
+    backend, long_lived = FakeBackend(), LongLived()
+    served = await start_serving(nursery, docker_app(backend, long_lived), backend, long_lived, 20)
+    yield served
+    served.stop.set()
+
+
+@pytest.fixture
+async def docker(engine: Served) -> AsyncIterator[Wire]:
+    async with await engine.wire() as wire:
+        yield wire
 
 
 @pytest.fixture
