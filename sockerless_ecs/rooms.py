@@ -17,6 +17,7 @@ from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
+from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
@@ -141,7 +142,16 @@ class Rooms:
             restarts=restarts,
         )
         images = EngineImages(
-            ledger=ledger, registry=registry, bus=bus, architecture=settings.ecs.architecture
+            ledger=ledger,
+            registry=registry,
+            bus=bus,
+            architecture=settings.ecs.architecture,
+            loader=Loader(
+                ecr=ecr,
+                registry=registry,
+                repository=settings.images.repository,
+                tags=settings.ecs.tags,
+            ),
         )
         archive = Archive(aws.Logs(calls), settings.ecs.log_group)
         self.engine = Engine(
@@ -181,6 +191,7 @@ class Rooms:
             system=EngineSystem(
                 ledger=ledger,
                 bus=bus,
+                registry=registry,
                 instance_id=identity.instance_id,
                 name=socket.gethostname(),
                 architecture=settings.ecs.architecture,

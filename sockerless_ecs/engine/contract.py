@@ -51,10 +51,15 @@ class SystemInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullProgress:
-    """One line of a pull's answer."""
+    """One line of the answer to a pull or a load."""
 
-    status: str
+    status: str = ""
     id: str = ""
+    stream: str = ""
+    """What a client prints as it is: the lines that name what was loaded."""
+    current_bytes: int = 0
+    total_bytes: int = 0
+    """With `current_bytes` how far it is; 0 = a line without a bar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

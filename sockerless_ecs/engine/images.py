@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
-from sockerless_ecs.engine.contract import Credentials, Filters, PullProgress
-from sockerless_ecs.engine.unbuilt import not_built
-from sockerless_ecs.errors import InvalidParameter, NotFound
-from sockerless_ecs.model import filters as filtering
+from sockerless_ecs.engine import image_listing
+from sockerless_ecs.engine.contract import Credentials, Filters, ImageRemoved, PullProgress
+from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_removal import removal
+from sockerless_ecs.engine.loading import Loader
+from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.registry import Login, Platform, RegistryClient, parse_platform, pull_reference
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, now_ns
-from sockerless_ecs.store.contract import Put
-
-_FILTERS = frozenset(("label", "reference"))
 
 
 class EngineImages:
-    """What was pulled, by full reference and by id."""
+    """What was pulled or loaded, by full reference and by id."""
 
-    def __init__(self, *, ledger: Ledger, registry: RegistryClient, bus: EventBus, architecture: str) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        registry: RegistryClient,
+        bus: EventBus,
+        architecture: str,
+        loader: Loader,
+    ) -> None:
         self._ledger = ledger
         self._registry = registry
         self._bus = bus
         self._platform = Platform(architecture={"x86_64": "amd64"}.get(architecture, architecture))
+        self._loader = loader
+        self._names = ImageNames(ledger)
 
     @asynccontextmanager
     async def pull(
@@ -42,9 +51,7 @@ class EngineImages:
         image = await self._registry.resolve(
             wanted, parse_platform(platform) if platform else self._platform, login
         )
-        image = replace(image, ref=wanted.full, pulled_ns=now_ns())
-        await self._ledger.save(Put(image))
-        self._ledger.images[wanted.full] = image
+        await self._names.give(replace(image, ref=wanted.full, pulled_ns=now_ns()))
         short = references.familiar(wanted)
         self._bus.emit(
             "image", "pull", short, {**image.config.labels, "name": references.familiar_name(wanted)}
@@ -54,26 +61,15 @@ class EngineImages:
             yield progress
 
     def find(self, name: str) -> Image:
-        """A pulled image by reference or id; raises NotFound in Docker's words."""
+        """An image by reference, digest or id; raises NotFound in Docker's words."""
         if not name:
             raise InvalidParameter("no image was named")
-        if found := self._by_reference(name):
-            return found
-        if references.is_image_id(name):
-            digits = name.removeprefix("sha256:")
-            found_ids = {
-                image.id: image
-                for image in self._ledger.images.values()
-                if image.id.removeprefix("sha256:").startswith(digits)
-            }
-            if len(found_ids) == 1:
-                return next(iter(found_ids.values()))
-            if found_ids:
-                raise InvalidParameter(f"image id prefix {name} is ambiguous")
-        raise NotFound(f"No such image: {_shown(name)}")
+        return self._names.find(name)
 
     def pull_reference(self, image: Image) -> str:
         """What Fargate pulls for it."""
+        if image.repository:
+            return f"{image.repository}@{image.manifest_digest}"
         return pull_reference(references.parse(image.ref), image)
 
     async def inspect(self, name: str) -> Image:
@@ -82,47 +78,75 @@ class EngineImages:
 
     async def names(self, image_id: str) -> Sequence[Image]:
         """Every record with this id (its tags and digests)."""
-        return [image for image in self._ledger.images.values() if image.id == image_id]
+        return self._names.of(image_id)
 
     async def list(self, filters: Filters) -> Sequence[Image]:
-        """All that were pulled."""
-        _check_filters(filters, _FILTERS)
-        return [
-            image
-            for image in self._ledger.images.values()
-            if filtering.match_labels(image.config.labels, filters)
-            and (not filters.get("reference") or _is_called(image, filters["reference"]))
-        ]
+        """All that pass; of an image with several names only those that pass."""
+        return image_listing.listed(list(self._ledger.images.values()), filters, self.find)
 
-    async def load(self) -> None:
-        """Not built."""
-        not_built("image load", "push the image to a registry and pull it")
+    @asynccontextmanager
+    async def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[PullProgress]]:
+        """From a tar (docker-archive or OCI layout), streamed to ECR; the last lines name what was loaded.
+
+        Nothing is recorded before all of it is in ECR: what was pushed of a load that fails is named by no
+        manifest there. Iterating raises InvalidParameter for what is no image, Unavailable when ECR fails.
+        """
+        async with aclosing(self._loaded(body)) as progress:
+            yield progress
+
+    async def _loaded(self, body: AsyncIterator[bytes]) -> AsyncGenerator[PullProgress, None]:
+        loading = self._loader.load(body, self._platform)
+        async with aclosing(loading.progress()) as progress:
+            async for line in progress:
+                yield line
+        for image in loading.images:
+            await self._names.give(image)
+            self._tell("load", image, image.id)
+            if image.nameless:
+                yield PullProgress(stream=f"Loaded image ID: {image.id}\n")
+            else:
+                short = references.familiar(references.parse(image.ref))
+                yield PullProgress(stream=f"Loaded image: {short}\n")
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
-        """Not built."""
-        not_built("image tag")
+        """One more name; what had it before loses it."""
+        wanted = _new_name(repository, tag)
+        image = self.find(name)
+        await self._names.give(self._names.renamed(image, wanted, now_ns()))
+        self._tell("tag", image, references.familiar(wanted))
 
-    async def remove(self, name: str, *, force: bool = False) -> None:
-        """Not built."""
-        not_built("image remove")
+    async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
+        """Forget a name, and with the last one the image; Conflict while a container uses it.
 
-    def _by_reference(self, name: str) -> Image | None:
-        try:
-            return self._ledger.images.get(references.from_pull(name).full)
-        except InvalidParameter:
-            return None
+        Only this daemon's records go: nothing is removed in any registry, ECR's repository of loaded images
+        included.
+        """
+        if not name:
+            raise InvalidParameter("no image was named")
+        image = self._names.find(name)
+        users = [live.record for live in self._ledger if live.record.image_id == image.id]
+        going = removal(name, image, self._names.of(image.id), users, force=force)
+        await self._names.change(put=going.put, drop=going.drop)
+        for action in going.events:
+            self._tell(action, image, image.id)
+        return going.steps
+
+    def _tell(self, action: str, image: Image, name: str) -> None:
+        self._bus.emit("image", action, image.id, {**image.config.labels, "name": name})
 
 
-def _check_filters(filters: Filters, built: Collection[str]) -> None:
-    filtering.check(filters, filtering.IMAGE)
-    if missing := sorted(set(filters) - set(built)):
-        not_built(f"image list with the filter {missing[0]!r}")
-
-
-def _is_called(image: Image, wanted: Sequence[str]) -> bool:
-    reference = references.parse(image.ref)
-    names = {references.familiar(reference), references.familiar_name(reference), image.ref}
-    return not names.isdisjoint(wanted)
+def _new_name(repository: str, tag: str) -> references.Reference:
+    """What `docker tag` makes of its two parameters; raises InvalidParameter in Docker's words."""
+    wanted = references.parse(repository)
+    if wanted.digest is not None:
+        raise InvalidParameter("cannot import digest reference")
+    if tag:
+        if not references.is_tag(tag):
+            raise InvalidParameter("invalid tag format")
+        wanted = replace(wanted, tag=tag)
+    if wanted.repository == "library/sha256":
+        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
+    return wanted.or_latest()
 
 
 def _login(credentials: Credentials | None) -> Login | None:
@@ -133,13 +157,6 @@ def _login(credentials: Credentials | None) -> Login | None:
         password=credentials.password,
         identity_token=credentials.identity_token,
     )
-
-
-def _shown(name: str) -> str:
-    try:
-        return references.familiar(references.from_pull(name))
-    except InvalidParameter:
-        return name
 
 
 async def _progress(

@@ -6,26 +6,36 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
 import sockerless_ecs
-from sockerless_ecs.engine.contract import Credentials, Filters, SystemInfo
-from sockerless_ecs.engine.unbuilt import not_built
+from sockerless_ecs.engine.contract import Credentials, DiskUsage, Filters, SystemInfo
 from sockerless_ecs.model import filters as filtering
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.lifecycle import State
+from sockerless_ecs.model.reference import DOCKER_HUB
 from sockerless_ecs.model.sizing import MOST_CPU_UNITS, MOST_MEMORY_MIB
+from sockerless_ecs.registry import Login, RegistryClient
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger
 
 _MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+_HUB_NAMES = frozenset(("", DOCKER_HUB, f"index.{DOCKER_HUB}", f"registry-1.{DOCKER_HUB}"))
 
 
 class EngineSystem:
     """Counts, from memory; and the events."""
 
     def __init__(
-        self, *, ledger: Ledger, bus: EventBus, instance_id: str, name: str, architecture: str
+        self,
+        *,
+        ledger: Ledger,
+        bus: EventBus,
+        registry: RegistryClient,
+        instance_id: str,
+        name: str,
+        architecture: str,
     ) -> None:
         self._ledger = ledger
         self._bus = bus
+        self._registry = registry
         self._instance_id = instance_id
         self._name = name
         self._architecture = architecture
@@ -49,15 +59,27 @@ class EngineSystem:
         )
 
     async def auth(self, credentials: Credentials) -> str:
-        """Not built: registries with credentials come with the images."""
-        not_built("auth check")
+        """Check credentials with their registry; raises Unauthorized in its words."""
+        login = Login(
+            username=credentials.username,
+            password=credentials.password,
+            identity_token=credentials.identity_token,
+        )
+        await self._registry.check_login(_registry_of(credentials.server_address), login)
+        return "Login Succeeded"
 
     async def ping(self) -> None:
         """It serves."""
 
-    async def disk_usage(self) -> None:
-        """Not built."""
-        not_built("disk usage")
+    async def disk_usage(self) -> DiskUsage:
+        """What it knows of, from memory; layers that images share are counted for each of them."""
+        images = tuple(self._ledger.images.values())
+        sizes = {image.id: image.size_bytes for image in images}
+        return DiskUsage(
+            layers_bytes=sum(sizes.values()),
+            images=images,
+            containers=tuple(live.record for live in self._ledger),
+        )
 
     def events(
         self, *, since_ns: int = 0, until_ns: int = 0, filters: Filters
@@ -69,3 +91,10 @@ class EngineSystem:
             until_ns=until_ns,
             wanted=lambda event: filtering.match_event(event, filters),
         )
+
+
+def _registry_of(server_address: str) -> str:
+    """The registry's name in what `docker login` sends: a host, or a URL of old."""
+    host = server_address.partition("://")[2] or server_address
+    host = host.partition("/")[0]
+    return DOCKER_HUB if host in _HUB_NAMES else host

@@ -30,13 +30,16 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image that was pulled by metadata: one per full reference."""
+    """One name of an image that was pulled or loaded: one record per full reference.
+
+    An image that lost its last name, or never had one, is kept under its id.
+    """
 
     ref: ImageRef
     id: str
     """`sha256:…` of the image configuration."""
     digest: str
-    """`sha256:…` of what the reference named (an index or a manifest)."""
+    """`sha256:…` of what the reference named (an index or a manifest); empty where only we gave the name."""
     manifest_digest: str
     """`sha256:…` of the platform's manifest: what goes into a task definition."""
     config: ImageConfig
@@ -49,3 +52,10 @@ class Image:
     layers: tuple[str, ...] = ()
     """The uncompressed layers' digests (diff ids)."""
     pulled_ns: int = 0
+    repository: str = ""
+    """Where it really is (`<registry>/<repository>`); empty = where its reference says."""
+
+    @property
+    def nameless(self) -> bool:
+        """Whether it has no name but its id."""
+        return self.ref == self.id

@@ -129,6 +129,11 @@ def familiar_name(reference: Reference) -> str:
     return reference.name
 
 
+def is_tag(text: str) -> bool:
+    """Whether it can be a tag."""
+    return re.fullmatch(_TAG, text) is not None
+
+
 def is_image_id(text: str) -> bool:
     """Whether it looks like an image id (`sha256:…`, or 12 hex digits and more) rather than a name."""
     return _IMAGE_ID.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Pushing small images: blobs and manifests held in memory, into one repository."""
+"""Pushing images into one repository: what is small from memory, what is large in chunks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sockerless_ecs.registry.digest import digest_of, matches, verify
 from sockerless_ecs.registry.login import Scope
 from sockerless_ecs.registry.retries import Retries, Transient
 from sockerless_ecs.registry.transport import Transport
+from sockerless_ecs.registry.upload import BlobUpload
 
 _LIMIT = 4 << 20
 _OK, _CREATED, _ACCEPTED, _MISSING = 200, 201, 202, 404
@@ -41,14 +42,22 @@ class RepositoryTarget:
         self._expect(answer, _OK)
         return digest_of(answer.body)
 
+    async def has_blob(self, digest: str) -> bool:
+        """Whether it is there already."""
+        return (await self._call("HEAD", f"blobs/{digest}")).status == _OK
+
     async def push_blob(self, digest: str, data: bytes) -> None:
         """Store a blob. Cancelling may leave an upload that the registry forgets by itself."""
         if not matches(digest, data):
             raise InvalidParameter(f"the blob is not {digest}")
-        answer = await self._call("HEAD", f"blobs/{digest}")
-        if answer.status == _OK:
-            return
-        await self._retries.call(partial(self._upload, digest, data))
+        if not await self.has_blob(digest):
+            await self._retries.call(partial(self._upload, digest, data))
+
+    async def upload(self) -> BlobUpload:
+        """Begin to store a blob whose digest its end will tell."""
+        upload = BlobUpload(self._once, self._retries, self._expect, self._registry)
+        await upload.begin()
+        return upload
 
     async def push_manifest(self, ref: str, media_type: str, data: bytes) -> None:
         """Store a manifest under a tag or its digest; what it names must be there."""

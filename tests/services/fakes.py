@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import trio
 
-from sockerless_ecs.aws import CloudEvent, Ecs, LogPage, Logs
+from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin
 from sockerless_ecs.errors import NotFound, StoreUnusable
 from sockerless_ecs.model.container import TaskArn
 from sockerless_ecs.model.image import Image
@@ -192,6 +192,23 @@ class FakeCloudLogs(Logs):
         found = self.streams[stream][start : start + self.page]
         after = str(start + len(found))
         return LogPage(found, after, last=after == token)
+
+
+class FakeEcr(Ecr):
+    """A registry where every repository exists as soon as somebody asks for it."""
+
+    def __init__(self, registry: str = "registry.example") -> None:
+        self.registry = registry
+        self.repositories: list[str] = []
+
+    async def ensure_repository(self, name: str, tags: Mapping[str, str]) -> str:
+        await trio.lowlevel.checkpoint()
+        self.repositories.append(name)
+        return f"{self.registry}/{name}"
+
+    async def authorization(self) -> RegistryLogin:
+        await trio.lowlevel.checkpoint()
+        return RegistryLogin("AWS", "token", f"https://{self.registry}", 0)
 
 
 class FakeRegistry(RegistryClient):

@@ -18,6 +18,7 @@ from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
+from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
@@ -45,7 +46,7 @@ from sockerless_ecs.services.watcher import TaskWatcher
 from sockerless_ecs.store.contract import Put
 from tests.services.fake_agent import FakeAgent, FakeClient
 from tests.services.fake_files import FakeFiles
-from tests.services.fakes import FakeCloudLogs, FakeEcs, FakeRegistry, FlakyStore
+from tests.services.fakes import FakeCloudLogs, FakeEcr, FakeEcs, FakeRegistry, FlakyStore
 
 STARTED_BY = "sockerless-test"
 IMAGE = Image(
@@ -174,7 +175,11 @@ class World:
             restarts=self.restarts,
         )
         self.images = EngineImages(
-            ledger=ledger, registry=outside.registry, bus=self.bus, architecture="x86_64"
+            ledger=ledger,
+            registry=outside.registry,
+            bus=self.bus,
+            architecture="x86_64",
+            loader=Loader(ecr=FakeEcr(), registry=outside.registry, repository="images", tags={}),
         )
         self.creator = Creator(
             ledger=ledger,
@@ -208,7 +213,12 @@ class World:
             nursery=services,
         )
         self.system = EngineSystem(
-            ledger=ledger, bus=self.bus, instance_id="i", name="n", architecture="arm64"
+            ledger=ledger,
+            bus=self.bus,
+            registry=outside.registry,
+            instance_id="i",
+            name="n",
+            architecture="arm64",
         )
 
     def connect(self, task: Task) -> AgentClient:

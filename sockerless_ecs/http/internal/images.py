@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
-import msgspec
-
-from sockerless_ecs.engine.contract import Credentials
-from sockerless_ecs.errors import InvalidParameter, SockerlessError, Unimplemented
+from sockerless_ecs.errors import Unimplemented
+from sockerless_ecs.http.credentials import credentials
+from sockerless_ecs.http.progress import write_progress
 from sockerless_ecs.http.route import Call, Output, Reply, Route, SocketRoute, Streamed, json_reply
 from sockerless_ecs.http.shapes.image import (
     ImageDeletedView,
     ImageSummaryView,
     ImageView,
+    ProgressLine,
     PullBody,
-    PullErrorLine,
-    PullLine,
 )
-from sockerless_ecs.http.shapes.system import AuthBody
 from sockerless_ecs.http.views.image import image_summaries, image_view
 
 
@@ -27,53 +21,13 @@ async def pull(call: Call) -> Streamed:
     body = await call.body(PullBody)
     if not body.reference or body.reference.startswith(":"):
         raise Unimplemented("image import is not implemented: Fargate pulls images from registries")
-    credentials = _credentials(body.auth)
+    login = credentials(body.auth)
 
     async def produce(output: Output) -> None:
-        async with call.backend.images.pull(body.reference, credentials, body.platform) as progress:
-            await output.begin("application/json")
-            try:
-                async for line in progress:
-                    await output.write(_line(PullLine(status=line.status, id=line.id)))
-            except SockerlessError as error:
-                await output.write(_line(PullErrorLine.of(error.message)))
+        async with call.backend.images.pull(body.reference, login, body.platform) as progress:
+            await write_progress(output, progress, at_once=True)
 
     return Streamed(produce)
-
-
-def _line(value: msgspec.Struct) -> bytes:
-    return msgspec.json.encode(value) + b"\n"
-
-
-def _credentials(header: str | None) -> Credentials | None:
-    """What Docker's `X-Registry-Auth` carries: base64url of JSON."""
-    if not header:
-        return None
-    try:
-        bare = header.replace("+", "-").replace("/", "_").rstrip("=")
-        raw = base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
-        auth = msgspec.json.decode(raw.strip() or b"{}", type=AuthBody)
-    except (ValueError, binascii.Error, msgspec.DecodeError):
-        raise InvalidParameter("Auth: not the base64url form of registry credentials") from None
-    username, password = auth.username or "", auth.password or ""
-    if auth.auth and not username:
-        username, password = _basic(auth.auth)
-    if not (username or password or auth.identitytoken):
-        return None
-    return Credentials(
-        username=username,
-        password=password,
-        identity_token=auth.identitytoken or "",
-        server_address=auth.serveraddress or "",
-    )
-
-
-def _basic(value: str) -> tuple[str, str]:
-    try:
-        username, _, password = base64.b64decode(value).decode().partition(":")
-    except ValueError:
-        raise InvalidParameter("Auth: its auth is not the base64 form of user:password") from None
-    return username, password
 
 
 async def inspect_by_query(call: Call) -> Reply:
@@ -96,10 +50,14 @@ async def list_(call: Call) -> Reply:
     return json_reply(image_summaries(await call.backend.images.list(call.query.filters())))
 
 
-async def load(call: Call) -> Reply:
-    """Take an image from a tar."""
-    await call.backend.images.load()
-    raise Unimplemented("image load is not implemented yet")
+async def load(call: Call) -> Streamed:
+    """Take images from a tar; the answer says what they are called."""
+
+    async def produce(output: Output) -> None:
+        async with call.backend.images.load(call.stream_body()) as progress:
+            await write_progress(output, progress, at_once=False, quiet=True)
+
+    return Streamed(produce)
 
 
 async def tag_by_query(call: Call) -> Reply:
@@ -113,14 +71,14 @@ async def tag_by_path(call: Call) -> Reply:
 
 
 async def _tag(call: Call, name: str) -> Reply:
-    await call.backend.images.tag(name, call.query.required("repo"), call.query.text("tag", "latest"))
+    await call.backend.images.tag(name, call.query.required("repo"), call.query.text("tag"))
     return Reply(201)
 
 
 async def remove(call: Call) -> Reply:
-    """Forget an image."""
-    await call.backend.images.remove(call.ref, force=call.query.flag("force"))
-    return json_reply([ImageDeletedView(untagged=call.ref)])
+    """Forget a name, and with the last one the image; nothing has parents that `noprune` could spare."""
+    steps = await call.backend.images.remove(call.ref, force=call.query.flag("force"))
+    return json_reply([ImageDeletedView(untagged=step.untagged, deleted=step.deleted) for step in steps])
 
 
 async def history(_: Call) -> Reply:
@@ -148,7 +106,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         summary="Pull an image's metadata",
         handle=pull,
         body=PullBody,
-        answer=PullLine,
+        answer=ProgressLine,
     ),
     Route(
         method="GET",
@@ -182,6 +140,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         operation="ImageLoad",
         summary="Load images from a tar",
         handle=load,
+        answer=ProgressLine,
     ),
     Route(
         method="POST",

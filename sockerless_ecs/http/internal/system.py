@@ -6,14 +6,20 @@ from typing import Any
 
 import msgspec
 
-from sockerless_ecs.engine.contract import Credentials
-from sockerless_ecs.errors import Unimplemented
+from sockerless_ecs.errors import InvalidParameter
+from sockerless_ecs.http.credentials import checked_credentials
 from sockerless_ecs.http.route import Call, Output, Reply, Route, SocketRoute, Streamed, json_reply
-from sockerless_ecs.http.shapes.system import AuthBody, AuthView, EventView, InfoView, VersionView
-from sockerless_ecs.http.views.system import event_view, info_view
+from sockerless_ecs.http.shapes.system import (
+    AuthBody,
+    AuthView,
+    DiskUsageView,
+    EventView,
+    InfoView,
+    VersionView,
+)
+from sockerless_ecs.http.views.system import USAGES, disk_usage_view, event_view, go_architecture, info_view
 
 _API_VERSION = "v1"
-_GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 async def info(call: Call) -> Reply:
@@ -24,9 +30,8 @@ async def info(call: Call) -> Reply:
 async def version(call: Call) -> Reply:
     """Which version it is."""
     known = await call.backend.system.info()
-    architecture = _GO_ARCHITECTURES.get(known.architecture, known.architecture)
     return json_reply(
-        VersionView(version=known.version, api_version=_API_VERSION, os="linux", arch=architecture)
+        VersionView(version=known.version, api_version=_API_VERSION, os="linux", arch=go_architecture(known))
     )
 
 
@@ -43,27 +48,27 @@ async def capabilities(call: Call) -> Reply:
 
 async def auth(call: Call) -> Reply:
     """Check credentials with their registry."""
-    given = await call.body(AuthBody)
-    status = await call.backend.system.auth(
-        Credentials(
-            username=given.username or "",
-            password=given.password or "",
-            identity_token=given.identitytoken or "",
-            server_address=given.serveraddress or "",
-        )
-    )
-    return json_reply(AuthView(status=status))
+    given = checked_credentials(await call.body(AuthBody))
+    return json_reply(AuthView(status=await call.backend.system.auth(given)))
 
 
 async def disk_usage(call: Call) -> Reply:
     """What takes room."""
-    await call.backend.system.disk_usage()
-    raise Unimplemented("system df is not implemented yet")
+    kind = call.query.text("type")
+    if kind and kind not in USAGES:
+        raise InvalidParameter(f"unknown object type: {kind}")
+    wanted = (kind,) if kind else USAGES
+    return json_reply(disk_usage_view(await call.backend.system.disk_usage(), wanted, call.version))
 
 
 async def events(call: Call) -> Streamed:
     """What happens, a JSON object a line, until the client or `until` ends it."""
     since, until, filters = call.query.time_ns("since"), call.query.time_ns("until"), call.query.filters()
+    if until and until < since:
+        raise InvalidParameter(
+            f"`since` time ({call.query.text('since')}) cannot be after "
+            f"`until` time ({call.query.text('until')})"
+        )
 
     async def produce(output: Output) -> None:
         async with call.backend.system.events(since_ns=since, until_ns=until, filters=filters) as coming:
@@ -115,6 +120,8 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         operation="SystemDataUsage",
         summary="What takes room",
         handle=disk_usage,
+        query=("type",),
+        answer=DiskUsageView,
     ),
     Route(
         method="POST",

@@ -21,40 +21,48 @@ class MetadataView(Answer, frozen=True, kw_only=True):
     last_tag_time: str
 
 
+class GraphDriverView(Answer, frozen=True, kw_only=True):
+    """Who keeps the layers: Fargate, out of sight."""
+
+    data: dict[str, str] | None = None
+    name: str = "fargate"
+
+
 class ImageView(Answer, frozen=True, kw_only=True):
     """What inspect shows."""
 
     id: str
     repo_tags: list[str]
     repo_digests: list[str]
-    created: str
-    size: int
-    virtual_size: int
-    config: ConfigView
-    architecture: str
-    os: str
-    root_fs: RootFSView = msgspec.field(name="RootFS")
-    metadata: MetadataView
-    author: str = ""
     parent: str = ""
     comment: str = ""
+    created: str
     docker_version: str = ""
-    variant: str = ""
+    author: str = ""
+    config: ConfigView
+    architecture: str
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    os: str
+    size: int
+    virtual_size: int | msgspec.UnsetType = msgspec.UNSET
+    graph_driver: GraphDriverView = GraphDriverView()
+    root_fs: RootFSView = msgspec.field(name="RootFS")
+    metadata: MetadataView
 
 
 class ImageSummaryView(Answer, frozen=True, kw_only=True):
     """What a list shows."""
 
-    id: str
-    parent_id: str
-    repo_tags: list[str]
-    repo_digests: list[str]
+    containers: int = -1
     created: int
+    id: str
+    labels: dict[str, str] | None
+    parent_id: str = ""
+    repo_digests: list[str]
+    repo_tags: list[str]
+    shared_size: int = -1
     size: int
-    shared_size: int
-    virtual_size: int
-    labels: dict[str, str]
-    containers: int
+    virtual_size: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class ImageDeletedView(Answer, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,10 +80,19 @@ class PullBody(Request, frozen=True, kw_only=True):
     platform: str | None = None
 
 
-class PullLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a pull's answer."""
+class ProgressBar(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a line's work is, in bytes."""
 
-    status: str
+    current: int
+    total: int
+
+
+class ProgressLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """One line of the answer to a pull or a load."""
+
+    stream: str = ""
+    status: str = ""
+    progress_detail: ProgressBar | msgspec.UnsetType = msgspec.UNSET
     id: str = ""
 
 
@@ -83,13 +100,13 @@ class _Detail(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-class PullErrorLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The last line of a pull that failed on the way."""
+class ProgressErrorLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The last line of what failed on the way."""
 
     error_detail: _Detail
     error: str
 
     @classmethod
-    def of(cls, message: str) -> PullErrorLine:
+    def of(cls, message: str) -> ProgressErrorLine:
         """Said twice, as clients look in either place."""
         return cls(error_detail=_Detail(message=message), error=message)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import trio
 
 from sockerless_ecs.engine.contract import Credentials, Filters, ImageRemoved, PullProgress
-from sockerless_ecs.errors import NotFound, SockerlessError, Unimplemented
+from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
-from sockerless_ecs.model.reference import from_pull
+from sockerless_ecs.model.reference import familiar, from_pull, parse
+
+LOADED = "loaded:latest"
 
 
 class FakeImages:
-    """Images that pull finds unless their name says `missing`."""
+    """Images that pull finds unless their name says `missing`, and one that every load brings."""
 
     def __init__(self) -> None:
         self.by_ref: dict[str, Image] = {}
         self.credentials: Credentials | None = None
+        self.pulled: list[tuple[str, str | None]] = []
+        self.filters: list[Filters] = []
+        self.loaded_bytes = 0
         self.fails_on_the_way: SockerlessError | None = None
 
     @asynccontextmanager
@@ -27,21 +33,11 @@ class FakeImages:
     ) -> AsyncIterator[AsyncIterator[PullProgress]]:
         await trio.lowlevel.checkpoint()
         self.credentials = credentials
+        self.pulled.append((reference, platform))
         wanted = from_pull(reference)
         if "missing" in reference:
             raise NotFound(f"pull access denied for {reference}, repository does not exist")
-        image = Image(
-            ref=ImageRef(wanted.full),
-            id="sha256:" + "a" * 64,
-            digest="sha256:" + "b" * 64,
-            manifest_digest="sha256:" + "c" * 64,
-            config=ImageConfig(env=("PATH=/bin",), cmd=("sh",)),
-            architecture="amd64",
-            created="2026-01-02T03:04:05Z",
-            size_bytes=7,
-            layers=("sha256:" + "d" * 64,),
-            pulled_ns=1_700_000_000_000_000_000,
-        )
+        image = an_image(wanted.full)
 
         async def progress() -> AsyncGenerator[PullProgress, None]:
             await trio.lowlevel.checkpoint()
@@ -67,13 +63,48 @@ class FakeImages:
 
     async def list(self, filters: Filters) -> Sequence[Image]:
         await trio.lowlevel.checkpoint()
+        self.filters.append(filters)
         return list(self.by_ref.values())
 
-    def load(self, body: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
-        raise Unimplemented("image load is not implemented yet")
+    @asynccontextmanager
+    async def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[PullProgress]]:
+        async def progress() -> AsyncGenerator[PullProgress, None]:
+            async for piece in body:
+                if not self.loaded_bytes and piece.startswith(b"nonsense"):
+                    raise InvalidParameter("not a tar archive: bad checksum")
+                self.loaded_bytes += len(piece)
+            yield PullProgress(status="Loading layer", id="abc", current_bytes=1, total_bytes=2)
+            if self.fails_on_the_way:
+                raise self.fails_on_the_way
+            self.by_ref[parse(LOADED).full] = an_image(parse(LOADED).full)
+            yield PullProgress(stream=f"Loaded image: {LOADED}\n")
+
+        async with aclosing(progress()) as lines:
+            yield lines
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
-        raise Unimplemented("image tag is not implemented yet")
+        image = await self.inspect(name)
+        wanted = from_pull(f"{repository}:{tag}" if tag else repository).full
+        self.by_ref[wanted] = replace(image, ref=wanted)
 
     async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
-        raise Unimplemented(f"image remove {name} is not implemented yet")
+        image = await self.inspect(name)
+        del self.by_ref[image.ref]
+        steps = [ImageRemoved(untagged=familiar(parse(image.ref)))]
+        return steps if await self.names(image.id) else [*steps, ImageRemoved(deleted=image.id)]
+
+
+def an_image(ref: ImageRef) -> Image:
+    """The one that there is, under a name."""
+    return Image(
+        ref=ref,
+        id="sha256:" + "a" * 64,
+        digest="sha256:" + "b" * 64,
+        manifest_digest="sha256:" + "c" * 64,
+        config=ImageConfig(env=("PATH=/bin",), cmd=("sh",)),
+        architecture="amd64",
+        created="2026-01-02T03:04:05Z",
+        size_bytes=7,
+        layers=("sha256:" + "d" * 64,),
+        pulled_ns=1_700_000_000_000_000_000,
+    )

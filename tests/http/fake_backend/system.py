@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from sockerless_ecs.engine.contract import Credentials, DiskUsage, Filters, SystemInfo
-from sockerless_ecs.errors import InvalidParameter, Unimplemented
+from sockerless_ecs.errors import InvalidParameter, Unauthorized
 from sockerless_ecs.model.container import Container
 from sockerless_ecs.model.event import EngineEvent
 
@@ -19,6 +19,7 @@ class FakeSystem:
 
     def __init__(self) -> None:
         self.history: list[EngineEvent] = []
+        self.usage = DiskUsage(layers_bytes=0)
         self.listeners: set[trio.MemorySendChannel[EngineEvent]] = set()
 
     def publish(self, action: str, container: Container) -> None:
@@ -50,13 +51,17 @@ class FakeSystem:
         )
 
     async def auth(self, credentials: Credentials) -> str:
-        raise Unimplemented("auth is not implemented yet")
+        await trio.lowlevel.checkpoint()
+        if credentials.password != "right":
+            raise Unauthorized(f"login attempt to {credentials.server_address} failed: wrong password")
+        return "Login Succeeded"
 
     async def ping(self) -> None:
         await trio.lowlevel.checkpoint()
 
     async def disk_usage(self) -> DiskUsage:
-        raise Unimplemented("system df is not implemented yet")
+        await trio.lowlevel.checkpoint()
+        return self.usage
 
     @asynccontextmanager
     async def events(

@@ -1,0 +1,200 @@
+"""Images out of a tar into ECR: layers go there as they pass, what is small is kept until all was seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+
+import trio
+
+from sockerless_ecs.aws import Ecr
+from sockerless_ecs.engine.contract import PullProgress
+from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
+from sockerless_ecs.model import reference as references
+from sockerless_ecs.model.image import Image, ImageRef
+from sockerless_ecs.registry import Login, Platform, RegistryClient, RepositoryTarget
+from sockerless_ecs.registry.bundle import Blob, Bundle, BundledImage
+from sockerless_ecs.registry.compression import Unpacked
+from sockerless_ecs.registry.digest import digest_of
+from sockerless_ecs.registry.layer import LayerDigest, layer_type
+from sockerless_ecs.registry.tarball import Entry, Tarball
+from sockerless_ecs.registry.upload import CHUNK_BYTES
+from sockerless_ecs.services.ledger import now_ns
+
+_LARGEST_BYTES = 200 << 30
+"""More than the largest Fargate task could unpack."""
+_SMALL_BYTES = 64 << 10
+_JSON_BYTES = 4 << 20
+_KEPT_BYTES = 8 << 20
+_BLOB = re.compile(r"blobs/sha256/(?P<digits>[a-f0-9]{64})")
+_SHORT = 12
+
+
+class Loader:
+    """Loads tars, any number at a time."""
+
+    def __init__(
+        self, *, ecr: Ecr, registry: RegistryClient, repository: str, tags: Mapping[str, str]
+    ) -> None:
+        self._ecr = ecr
+        self._registry = registry
+        self._repository = repository
+        self._tags = tags
+
+    def load(self, body: AsyncIterator[bytes], platform: Platform) -> Loading:
+        """One tar; where it offers a choice, its images for `platform`."""
+        return Loading(self, body, platform)
+
+    async def place(self) -> tuple[str, RepositoryTarget]:
+        """Where loaded images go (`<registry>/<repository>`), made if it is not there."""
+        uri = await self._ecr.ensure_repository(self._repository, self._tags)
+        login = await self._ecr.authorization()
+        reference = references.parse(uri)
+        target = self._registry.repository(reference, Login(username=login.username, password=login.password))
+        return reference.name, target
+
+
+class Loading:
+    """One tar on its way. Iterate over `progress` once; then `images` are in ECR, ready to be named."""
+
+    def __init__(self, loader: Loader, body: AsyncIterator[bytes], platform: Platform) -> None:
+        self._loader = loader
+        self._body = body
+        self._platform = platform
+        self._bundle = Bundle()
+        self._kept_bytes = 0
+        self._place: tuple[str, RepositoryTarget] | None = None
+        self.images: list[Image] = []
+
+    async def progress(self) -> AsyncGenerator[PullProgress, None]:
+        """Do it, telling how far it is. Raises InvalidParameter for what is no image, Unavailable for ECR.
+
+        Cancelled or failed it leaves blobs in ECR that no manifest names, and uploads that ECR forgets.
+        """
+        try:
+            async with aclosing(self._progress()) as lines:
+                async for line in lines:
+                    yield line
+        except (Unauthorized, NotFound) as error:  # the daemon's own access is at fault, not the client's
+            raise Unavailable(str(error), request_ids=error.request_ids) from error
+
+    async def _progress(self) -> AsyncGenerator[PullProgress, None]:
+        tar = Tarball(Unpacked(self._body, _LARGEST_BYTES))
+        while (entry := await tar.next()) is not None:
+            if entry.target is not None:
+                self._bundle.link(entry.name, entry.target)
+                continue
+            head = await tar.read(_SMALL_BYTES)
+            if await self._keeps(entry, head, tar):
+                continue
+            kind = layer_type(head)
+            if kind is None:
+                continue
+            known = _named_digest(entry)
+            if known and await (await self._target()).has_blob(known):
+                self._bundle.add(entry.name, Blob(digest=known, size=entry.size, media_type=kind, diff_id=""))
+                continue
+            async with aclosing(self._stream(tar, entry, head, kind)) as lines:
+                async for line in lines:
+                    yield line
+        for bundled in self._bundle.images(self._platform):
+            await self._push(bundled)
+
+    async def _keeps(self, entry: Entry, head: bytes, tar: Tarball) -> bool:
+        """Whether this is metadata, or a layer so small that it can wait in memory."""
+        is_json = head.lstrip()[:1] in (b"{", b"[")
+        if entry.size > (_JSON_BYTES if is_json else _SMALL_BYTES):
+            return False
+        if self._kept_bytes + entry.size > _KEPT_BYTES:
+            if is_json and layer_type(head) is None:
+                raise InvalidParameter(
+                    f"the archive has more than {_KEPT_BYTES >> 20} MiB of metadata: refused"
+                )
+            return False
+        data = head + await tar.read(entry.size - len(head))
+        known = _named_digest(entry)
+        if known and known != digest_of(data):
+            raise InvalidParameter(f"{entry.name}: the archive has something else under this digest")
+        self._kept_bytes += entry.size
+        self._bundle.keep(entry.name, data)
+        return True
+
+    async def _stream(
+        self, tar: Tarball, entry: Entry, head: bytes, kind: str
+    ) -> AsyncGenerator[PullProgress, None]:
+        """Send a layer on, a chunk at a time."""
+        target = await self._target()
+        upload = await target.upload()
+        digest, sent, data = LayerDigest(kind, entry.name), 0, head
+        while sent < entry.size:
+            data += await tar.read(min(CHUNK_BYTES, entry.size - sent) - len(data))
+            await trio.to_thread.run_sync(digest.feed, data)
+            await upload.send(data)
+            sent += len(data)
+            data = b""
+            yield PullProgress(
+                status="Loading layer", id=_shown(entry), current_bytes=sent, total_bytes=entry.size
+            )
+        known = _named_digest(entry)
+        if known and known != digest.digest:
+            raise InvalidParameter(f"{entry.name}: the archive has something else under this digest")
+        await upload.finish(digest.digest)
+        blob = Blob(digest=digest.digest, size=entry.size, media_type=kind, diff_id=digest.diff_id)
+        self._bundle.add(entry.name, blob)
+
+    async def _push(self, bundled: BundledImage) -> None:
+        """What was kept in memory, and then the manifest: from then on it can be pulled."""
+        target = await self._target()
+        for blob in (*bundled.layers, bundled.config):
+            if blob.data is not None:
+                await target.push_blob(blob.digest, blob.data)
+        digest = digest_of(bundled.manifest)
+        tag = digest.removeprefix(
+            "sha256:"
+        )  # a name of its own, so that no rule for untagged images takes it
+        if await target.has_manifest(tag) != digest:
+            await target.push_manifest(tag, bundled.media_type, bundled.manifest)
+        assert self._place is not None
+        self.images += _records(bundled, digest, self._place[0])
+
+    async def _target(self) -> RepositoryTarget:
+        if self._place is None:
+            self._place = await self._loader.place()
+        return self._place[1]
+
+
+def _records(bundled: BundledImage, digest: str, repository: str) -> list[Image]:
+    """One for each name, or one under its id."""
+    file = bundled.file
+    refs = [name.full for name in bundled.names] or [ImageRef(bundled.config.digest)]
+    return [
+        Image(
+            ref=ref,
+            id=bundled.config.digest,
+            digest="",
+            manifest_digest=digest,
+            config=file.config,
+            architecture=file.platform.architecture or "amd64",
+            variant=file.platform.variant,
+            created=file.created,
+            author=file.author,
+            size_bytes=bundled.size_bytes,
+            layers=file.diff_ids,
+            pulled_ns=now_ns(),
+            repository=repository,
+        )
+        for ref in refs
+    ]
+
+
+def _named_digest(entry: Entry) -> str:
+    """What the name says that the content is."""
+    found = _BLOB.fullmatch(entry.name)
+    return f"sha256:{found['digits']}" if found else ""
+
+
+def _shown(entry: Entry) -> str:
+    """A short id: of the blob, or of the folder that the layer is in."""
+    found = _BLOB.fullmatch(entry.name)
+    return found["digits"][:_SHORT] if found else entry.name.partition("/")[0][:_SHORT]

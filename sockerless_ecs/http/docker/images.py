@@ -1,0 +1,140 @@
+"""Images on the Docker Engine API."""
+
+from __future__ import annotations
+
+from sockerless_ecs.engine.contract import Credentials
+from sockerless_ecs.errors import InvalidParameter, Unimplemented
+from sockerless_ecs.http.credentials import credentials
+from sockerless_ecs.http.internal.images import remove
+from sockerless_ecs.http.progress import write_progress
+from sockerless_ecs.http.route import Call, Output, Reply, Route, Streamed, json_reply
+from sockerless_ecs.http.shapes.image import ImageDeletedView, ImageSummaryView, ImageView, ProgressLine
+from sockerless_ecs.http.views.image import image_summaries, image_view
+from sockerless_ecs.model import reference as references
+
+
+async def create(call: Call) -> Streamed:
+    """Learn an image's metadata; progress as JSON lines."""
+    if call.query.text("fromSrc"):
+        raise Unimplemented(
+            "image import is not implemented: Fargate pulls images; load one from a tar, or push it to a "
+            "registry and pull it"
+        )
+    wanted = _wanted(call.query.text("fromImage"), call.query.text("tag"))
+    platform, login = call.query.text("platform") or None, _login(call)
+
+    async def produce(output: Output) -> None:
+        async with call.backend.images.pull(wanted, login, platform) as progress:
+            await write_progress(output, progress, at_once=True)
+
+    return Streamed(produce)
+
+
+def _wanted(image: str, tag: str) -> str:
+    """One reference from the two parameters; what is called a tag may be a digest."""
+    named = references.parse(image.removesuffix(":"))
+    if tag:
+        text = f"{references.familiar_name(named)}{'@' if ':' in tag else ':'}{tag}"
+        return references.parse(text).full
+    if named.tag or named.digest:
+        return named.full
+    raise Unimplemented("pulling every tag of a repository is not implemented: name a tag")
+
+
+def _login(call: Call) -> Credentials | None:
+    """As Docker has it, a pull goes on without credentials when those that were sent cannot be read."""
+    try:
+        return credentials(call.headers.get("x-registry-auth"))
+    except InvalidParameter:
+        return None
+
+
+async def list_(call: Call) -> Reply:
+    """List images."""
+    filters = call.query.filters()
+    if named := call.query.text("filter"):  # what clients sent before there were filters
+        filters["reference"] = [*filters.get("reference", ()), named]
+    return json_reply(image_summaries(await call.backend.images.list(filters), call.version))
+
+
+async def inspect(call: Call) -> Reply:
+    """Show an image."""
+    image = await call.backend.images.inspect(call.ref)
+    return json_reply(image_view(image, await call.backend.images.names(image.id), call.version))
+
+
+async def tag(call: Call) -> Reply:
+    """Give an image one more name."""
+    await call.backend.images.tag(call.ref, call.query.text("repo"), call.query.text("tag"))
+    return Reply(201)
+
+
+async def load(call: Call) -> Streamed:
+    """Take images from a tar; unless it is to be quiet, the progress of their layers too."""
+    quiet = call.query.flag("quiet", default=True)
+
+    async def produce(output: Output) -> None:
+        async with call.backend.images.load(call.stream_body()) as progress:
+            await write_progress(output, progress, at_once=False, quiet=quiet)
+
+    return Streamed(produce)
+
+
+_ONE = "/images/<refs:ref>"
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/images/create",
+        operation="ImageCreate",
+        summary="Pull an image",
+        handle=create,
+        query=("fromImage", "fromSrc", "repo", "tag", "message", "changes", "platform"),
+        answer=ProgressLine,
+    ),
+    Route(
+        method="GET",
+        path="/images/json",
+        operation="ImageList",
+        summary="List images",
+        handle=list_,
+        query=("all", "filters", "filter", "shared-size", "digests", "manifests"),
+        answer=list[ImageSummaryView],
+    ),
+    Route(
+        method="POST",
+        path="/images/load",
+        operation="ImageLoad",
+        summary="Load images from a tar",
+        handle=load,
+        query=("quiet", "platform"),
+        answer=ProgressLine,
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/json",
+        operation="ImageInspect",
+        summary="Inspect an image",
+        handle=inspect,
+        query=("manifests",),
+        answer=ImageView,
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/tag",
+        operation="ImageTag",
+        summary="Give an image one more name",
+        handle=tag,
+        query=("repo", "tag"),
+        status=201,
+    ),
+    Route(
+        method="DELETE",
+        path=_ONE,
+        operation="ImageDelete",
+        summary="Remove an image",
+        handle=remove,
+        query=("force", "noprune"),
+        answer=list[ImageDeletedView],
+    ),
+)

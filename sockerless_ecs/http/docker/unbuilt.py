@@ -1,0 +1,129 @@
+"""What the Docker Engine API has and this engine has not: each call says why, and what to use instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sockerless_ecs.errors import Unimplemented
+from sockerless_ecs.http.route import Call, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A call that is answered by a reason."""
+
+    method: str
+    path: str
+    operation: str
+    what: str
+    why: str
+
+
+_BUILD = "Fargate runs images and builds none: build elsewhere, push to a registry and pull"
+_LAYERS = "this engine keeps no layers: use the registry's own tools"
+_SWARM = "this engine is no swarm: run containers, or use Amazon ECS services"
+_PLUGINS = "this engine has no plugins: its configuration says what it can do"
+_NETWORKS = "networks are not built yet: every container is on the configured security groups"
+_VOLUMES = "volumes are not built yet: keep data in a service outside the container"
+_CHECKPOINTS = "Fargate cannot freeze a process into files: stop the container and start it again"
+
+UNBUILT: tuple[Unbuilt, ...] = (
+    Unbuilt("POST", "/build", "ImageBuild", "image build", _BUILD),
+    Unbuilt("POST", "/build/prune", "BuildPrune", "build prune", _BUILD),
+    Unbuilt("POST", "/build/cancel", "BuildCancel", "build cancel", _BUILD),
+    Unbuilt("POST", "/session", "Session", "session", _BUILD),
+    Unbuilt("POST", "/grpc", "Grpc", "grpc", _BUILD),
+    Unbuilt("POST", "/commit", "ImageCommit", "commit", _BUILD),
+    Unbuilt("GET", "/images/search", "ImageSearch", "image search", "search at the registry, pull by name"),
+    Unbuilt("GET", "/images/get", "ImageGetAll", "image save", _LAYERS),
+    Unbuilt("GET", "/images/<refs:ref>/get", "ImageGet", "image save", _LAYERS),
+    Unbuilt("POST", "/images/<refs:ref>/push", "ImagePush", "image push", _LAYERS),
+    Unbuilt("GET", "/images/<refs:ref>/history", "ImageHistory", "image history", "it is not built yet"),
+    Unbuilt(
+        "POST", "/images/prune", "ImagePrune", "image prune", "it is not built yet: remove images by name"
+    ),
+    Unbuilt("GET", "/distribution/<refs:ref>/json", "DistributionInspect", "distribution", _LAYERS),
+    Unbuilt("GET", "/networks", "NetworkList", "network list", _NETWORKS),
+    Unbuilt("GET", "/networks/<ref:ref>", "NetworkInspect", "network inspect", _NETWORKS),
+    Unbuilt("DELETE", "/networks/<ref:ref>", "NetworkDelete", "network remove", _NETWORKS),
+    Unbuilt("POST", "/networks/create", "NetworkCreate", "network create", _NETWORKS),
+    Unbuilt("POST", "/networks/<ref:ref>/connect", "NetworkConnect", "network connect", _NETWORKS),
+    Unbuilt("POST", "/networks/<ref:ref>/disconnect", "NetworkDisconnect", "network disconnect", _NETWORKS),
+    Unbuilt("POST", "/networks/prune", "NetworkPrune", "network prune", _NETWORKS),
+    Unbuilt("GET", "/volumes", "VolumeList", "volume list", _VOLUMES),
+    Unbuilt("GET", "/volumes/<ref:ref>", "VolumeInspect", "volume inspect", _VOLUMES),
+    Unbuilt("POST", "/volumes/create", "VolumeCreate", "volume create", _VOLUMES),
+    Unbuilt("PUT", "/volumes/<ref:ref>", "VolumeUpdate", "volume update", _VOLUMES),
+    Unbuilt("DELETE", "/volumes/<ref:ref>", "VolumeDelete", "volume remove", _VOLUMES),
+    Unbuilt("POST", "/volumes/prune", "VolumePrune", "volume prune", _VOLUMES),
+    Unbuilt("GET", "/containers/<ref:ref>/checkpoints", "CheckpointList", "checkpoint list", _CHECKPOINTS),
+    Unbuilt(
+        "POST", "/containers/<ref:ref>/checkpoints", "CheckpointCreate", "checkpoint create", _CHECKPOINTS
+    ),
+    Unbuilt(
+        "DELETE",
+        "/containers/<ref:ref>/checkpoints/<ref:checkpoint>",
+        "CheckpointDelete",
+        "checkpoint remove",
+        _CHECKPOINTS,
+    ),
+    Unbuilt("GET", "/swarm", "SwarmInspect", "swarm inspect", _SWARM),
+    Unbuilt("POST", "/swarm/init", "SwarmInit", "swarm init", _SWARM),
+    Unbuilt("POST", "/swarm/join", "SwarmJoin", "swarm join", _SWARM),
+    Unbuilt("POST", "/swarm/leave", "SwarmLeave", "swarm leave", _SWARM),
+    Unbuilt("POST", "/swarm/update", "SwarmUpdate", "swarm update", _SWARM),
+    Unbuilt("GET", "/swarm/unlockkey", "SwarmUnlockkey", "swarm unlock-key", _SWARM),
+    Unbuilt("POST", "/swarm/unlock", "SwarmUnlock", "swarm unlock", _SWARM),
+    Unbuilt("GET", "/nodes", "NodeList", "node list", _SWARM),
+    Unbuilt("GET", "/nodes/<ref:ref>", "NodeInspect", "node inspect", _SWARM),
+    Unbuilt("DELETE", "/nodes/<ref:ref>", "NodeDelete", "node remove", _SWARM),
+    Unbuilt("POST", "/nodes/<ref:ref>/update", "NodeUpdate", "node update", _SWARM),
+    Unbuilt("GET", "/services", "ServiceList", "service list", _SWARM),
+    Unbuilt("POST", "/services/create", "ServiceCreate", "service create", _SWARM),
+    Unbuilt("GET", "/services/<ref:ref>", "ServiceInspect", "service inspect", _SWARM),
+    Unbuilt("DELETE", "/services/<ref:ref>", "ServiceDelete", "service remove", _SWARM),
+    Unbuilt("POST", "/services/<ref:ref>/update", "ServiceUpdate", "service update", _SWARM),
+    Unbuilt("GET", "/services/<ref:ref>/logs", "ServiceLogs", "service logs", _SWARM),
+    Unbuilt("GET", "/tasks", "TaskList", "task list", _SWARM),
+    Unbuilt("GET", "/tasks/<ref:ref>", "TaskInspect", "task inspect", _SWARM),
+    Unbuilt("GET", "/tasks/<ref:ref>/logs", "TaskLogs", "task logs", _SWARM),
+    Unbuilt("GET", "/secrets", "SecretList", "secret list", _SWARM),
+    Unbuilt("POST", "/secrets/create", "SecretCreate", "secret create", _SWARM),
+    Unbuilt("GET", "/secrets/<ref:ref>", "SecretInspect", "secret inspect", _SWARM),
+    Unbuilt("DELETE", "/secrets/<ref:ref>", "SecretDelete", "secret remove", _SWARM),
+    Unbuilt("POST", "/secrets/<ref:ref>/update", "SecretUpdate", "secret update", _SWARM),
+    Unbuilt("GET", "/configs", "ConfigList", "config list", _SWARM),
+    Unbuilt("POST", "/configs/create", "ConfigCreate", "config create", _SWARM),
+    Unbuilt("GET", "/configs/<ref:ref>", "ConfigInspect", "config inspect", _SWARM),
+    Unbuilt("DELETE", "/configs/<ref:ref>", "ConfigDelete", "config remove", _SWARM),
+    Unbuilt("POST", "/configs/<ref:ref>/update", "ConfigUpdate", "config update", _SWARM),
+    Unbuilt("GET", "/plugins", "PluginList", "plugin list", _PLUGINS),
+    Unbuilt("GET", "/plugins/privileges", "GetPluginPrivileges", "plugin privileges", _PLUGINS),
+    Unbuilt("POST", "/plugins/pull", "PluginPull", "plugin install", _PLUGINS),
+    Unbuilt("POST", "/plugins/create", "PluginCreate", "plugin create", _PLUGINS),
+    Unbuilt("GET", "/plugins/<refs:ref>/json", "PluginInspect", "plugin inspect", _PLUGINS),
+    Unbuilt("DELETE", "/plugins/<refs:ref>", "PluginDelete", "plugin remove", _PLUGINS),
+    Unbuilt("POST", "/plugins/<refs:ref>/enable", "PluginEnable", "plugin enable", _PLUGINS),
+    Unbuilt("POST", "/plugins/<refs:ref>/disable", "PluginDisable", "plugin disable", _PLUGINS),
+    Unbuilt("POST", "/plugins/<refs:ref>/upgrade", "PluginUpgrade", "plugin upgrade", _PLUGINS),
+    Unbuilt("POST", "/plugins/<refs:ref>/push", "PluginPush", "plugin push", _PLUGINS),
+    Unbuilt("POST", "/plugins/<refs:ref>/set", "PluginSet", "plugin set", _PLUGINS),
+)
+
+
+def _route(unbuilt: Unbuilt) -> Route:
+    async def handle(_: Call) -> NoReturn:
+        raise Unimplemented(f"{unbuilt.what} is not implemented by this backend: {unbuilt.why}")
+
+    return Route(
+        method=unbuilt.method,
+        path=unbuilt.path,
+        operation=unbuilt.operation,
+        summary=f"Not implemented: {unbuilt.what}",
+        handle=handle,
+        status=501,
+    )
+
+
+ROUTES: tuple[Route, ...] = tuple(_route(one) for one in UNBUILT)

@@ -1,0 +1,53 @@
+"""Answers that are written while something goes on: Docker's JSON lines, and how they end in an error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from sockerless_ecs.engine.contract import PullProgress
+from sockerless_ecs.errors import SockerlessError
+from sockerless_ecs.http.route import Output
+from sockerless_ecs.http.shapes.image import ProgressBar, ProgressErrorLine, ProgressLine
+
+_JSON = "application/json"
+
+
+async def write_progress(
+    output: Output, progress: AsyncIterator[PullProgress], *, at_once: bool, quiet: bool = False
+) -> None:
+    """Each line as it comes. An error after the head is the last line; before it, it is raised.
+
+    `at_once` sends the head before the first line; `quiet` leaves out all but what is to be printed as it is.
+    """
+    begun = at_once
+    if at_once:
+        await output.begin(_JSON)
+    try:
+        async for line in progress:
+            if quiet and not line.stream:
+                continue
+            if not begun:
+                begun = True
+                await output.begin(_JSON)
+            await output.write(_encoded(progress_line(line)))
+    except SockerlessError as error:
+        if not begun:
+            raise
+        await output.write(_encoded(ProgressErrorLine.of(error.message)))
+        return
+    if not begun:
+        await output.begin(_JSON)
+
+
+def progress_line(line: PullProgress) -> ProgressLine:
+    """One line as Docker's clients read it."""
+    bar = ProgressBar(current=line.current_bytes, total=line.total_bytes) if line.total_bytes else None
+    return ProgressLine(
+        stream=line.stream, status=line.status, progress_detail=bar or msgspec.UNSET, id=line.id
+    )
+
+
+def _encoded(value: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
