@@ -63,7 +63,7 @@ async def test_pause_whose_answer_was_lost_can_be_asked_for_again(
     assert live.record.state is State.PAUSED
     world.agent.paused = False
     await world.containers.unpause(live.id)
-    assert live.record.state is State.RUNNING
+    assert world.actions() == ["create", "start", "pause", "unpause"]
 
 
 async def test_agent_that_does_not_answer_pauses_nothing(world: World, autojump_clock: MockClock) -> None:

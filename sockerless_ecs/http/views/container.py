@@ -75,7 +75,7 @@ def container_summary(
         image_id=container.image_id,
         command=_command(container.argv),
         created=container.created_ns // SECOND_NS,
-        state=container.state.shown,
+        state=container.status,
         status=status_text(container, now_ns),
         ports=[_port(port) for port in container.config.exposed_ports] if container.state.alive else [],
         labels=dict(container.config.labels),
@@ -88,20 +88,20 @@ def container_summary(
 
 def status_text(container: Container, now_ns: int) -> str:
     """`Up 3 seconds (healthy)`, `Exited (7) 2 minutes ago`."""
+    if container.active and not container.state.alive:
+        ago = human_duration(now_ns - container.finished_ns)
+        return f"Restarting ({container.exit_code}) {ago} ago"
     match container.state:
         case State.RUNNING:
             return f"Up {human_duration(now_ns - container.started_ns)}{_health_text(container.health)}"
         case State.PAUSED:
             return f"Up {human_duration(now_ns - container.started_ns)} (Paused)"
-        case State.RESTARTING:
-            ago = human_duration(now_ns - container.finished_ns)
-            return f"Restarting ({container.exit_code}) {ago} ago"
         case State.EXITED:
             ago = human_duration(now_ns - container.finished_ns)
             return f"Exited ({container.exit_code}) {ago} ago"
         case State.DEAD:
             return "Dead"
-        case State.CREATED | State.STARTING:
+        case _:
             return "Created"
 
 
@@ -161,10 +161,10 @@ def _healthcheck(check: Healthcheck | None) -> HealthcheckView | UnsetType:
 
 def _state(container: Container) -> StateView:
     return StateView(
-        status=container.state.shown,
-        running=container.state.active,
+        status=container.status,
+        running=container.active,
         paused=container.state is State.PAUSED,
-        restarting=container.state is State.RESTARTING,
+        restarting=container.active and not container.state.alive,
         oom_killed=container.oom_killed,
         dead=container.state is State.DEAD,
         pid=0,  # it runs on no machine of the client's
