@@ -26,6 +26,7 @@ CloudWatch Logs (`awslogs`). A line of 16,371 bytes or more is cut into pieces t
 themselves; only their last has the newline.
 """
 
+from sockerless_ecs.agent import files
 from sockerless_ecs.agent.awslogs import AwslogsParser, FinalRecord
 from sockerless_ecs.agent.client import AgentClient
 from sockerless_ecs.agent.identity import client_context
@@ -67,5 +68,6 @@ __all__ = [
     "WrongAgent",
     "agent_image",
     "client_context",
+    "files",
     "publish",
 ]

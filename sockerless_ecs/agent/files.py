@@ -1,0 +1,202 @@
+"""The container's files through its agent: stat, archives out and in, the whole file system, changes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import msgspec
+import trio
+
+from sockerless_ecs.agent.client import AgentClient
+from sockerless_ecs.agent.exchange import Upgraded
+from sockerless_ecs.agent.protocol import AgentLost
+from sockerless_ecs.agent.tls import TlsStream
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError
+from sockerless_ecs.model.files import PathStat
+
+_ANSWER_LIMIT = 64 * 1024
+_FRAME_BYTES = 1024 * 1024
+_FAILURES: dict[str, type[SockerlessError]] = {
+    "not_found": NotFound,
+    "bad_request": InvalidParameter,
+    "read_only": InvalidParameter,
+    "too_large": InvalidParameter,
+    "conflict": Conflict,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPath:
+    """A path that may differ from the image; `entries` are all names in it if it is a directory.
+
+    Bytes that are no UTF-8 are lone surrogates, as `os.fsdecode` makes them.
+    """
+
+    path: str
+    directory: bool
+    entries: tuple[str, ...]
+
+
+class AgentArchive:
+    """A tar on its way out, and what it is of; iterating raises `AgentLost` when it was cut."""
+
+    def __init__(self, stat: PathStat, upgraded: Upgraded) -> None:
+        self.stat = stat
+        self._early, self._stream = upgraded.early, upgraded.stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data, self._early = self._early, b""
+        if not data:
+            data = await self._stream.receive_some()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+
+async def stat_path(agent: AgentClient, path: str) -> PathStat:
+    """What a path is, a link itself and not its target; raises `NotFound`."""
+    with _in_docker_s_words():
+        return await agent.call("GET", f"/stat?{_query(path=path)}", PathStat)
+
+
+@asynccontextmanager
+async def read_archive(agent: AgentClient, path: str) -> AsyncGenerator[AgentArchive]:
+    """A tar of a path, named by its base name; raises `NotFound`. Who leaves it half-way owes nothing."""
+    async with AsyncExitStack() as stack:
+        with _in_docker_s_words():
+            upgraded = await stack.enter_async_context(agent.upgraded("GET", f"/archive?{_query(path=path)}"))
+        told = base64.b64decode(upgraded.headers["sockerless-stat"])
+        yield AgentArchive(msgspec.json.decode(told, type=PathStat), upgraded)
+
+
+@asynccontextmanager
+async def export(agent: AgentClient) -> AsyncGenerator[AsyncIterator[bytes]]:
+    """A tar of the root file system; volumes and kernel file systems are empty in it."""
+    async with agent.upgraded("GET", "/export") as upgraded:
+        yield AgentArchive(PathStat(name="/", size=0, mode=0, mtime_ns=0), upgraded)
+
+
+async def write_archive(
+    agent: AgentClient,
+    path: str,
+    tar: AsyncIterator[bytes],
+    *,
+    no_overwrite_dir_non_dir: bool = False,
+    copy_uid_gid: bool = False,
+    limit_bytes: int = 0,
+    user: str = "",
+) -> None:
+    """Unpack a plain tar below a directory.
+
+    With `copy_uid_gid` everything belongs to the container's `user`, if it has one (empty: that of its
+    newest run), else to whom the tar says. Raises `NotFound` (no such directory), `InvalidParameter` (no
+    directory, no tar, leaves the directory, more than `limit_bytes` unpacked, read-only), `Conflict` (what
+    may not be overwritten) and what `tar` raises. A failure or a cancellation leaves what was unpacked so
+    far. A refused upload stops at once: the rest of `tar` is not read.
+    """
+    query = _query(
+        path=path,
+        no_overwrite_dir_non_dir=int(no_overwrite_dir_non_dir),
+        copy_uid_gid=int(copy_uid_gid),
+        limit=limit_bytes,
+        user=user,
+    )
+    async with AsyncExitStack() as stack:
+        with _in_docker_s_words():
+            upgraded = await stack.enter_async_context(agent.upgraded("PUT", f"/archive?{query}"))
+        await _upload(upgraded, tar)
+
+
+@asynccontextmanager
+async def changed(agent: AgentClient) -> AsyncGenerator[AsyncIterator[ChangedPath]]:
+    """Every path of the root file system that was changed since the agent started, and perhaps others."""
+    async with agent.upgraded("GET", "/changes") as upgraded:
+        yield _changed_paths(upgraded)
+
+
+async def _changed_paths(upgraded: Upgraded) -> AsyncGenerator[ChangedPath]:
+    data, rest = upgraded.early or await upgraded.stream.receive_some(), b""
+    while data:
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)  # msgspec knows no lone surrogates
+            yield ChangedPath(told["path"], told["directory"], tuple(told["entries"] or ()))
+        data = await upgraded.stream.receive_some()
+
+
+class _Outcome(msgspec.Struct):
+    kind: str = ""
+    message: str = ""
+
+
+async def _upload(upgraded: Upgraded, tar: AsyncIterator[bytes]) -> None:
+    """Send while listening: the agent may answer before it was told everything."""
+    sent: list[Exception] = []
+
+    async def send() -> None:
+        try:
+            await _send_frames(upgraded.stream, tar)
+        except AgentLost:
+            pass  # it may have answered before it hung up: who listens knows
+        except Exception as error:  # noqa: BLE001 - handed over, so that it comes out as it is
+            sent.append(error)
+            nursery.cancel_scope.cancel()
+
+    outcome: _Outcome | AgentLost | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        outcome = await _outcome(upgraded)
+        nursery.cancel_scope.cancel()
+    if sent:
+        raise sent[0]
+    match outcome:
+        case _Outcome(kind=""):
+            return
+        case _Outcome(kind=kind, message=message):
+            raise _FAILURES.get(kind, SockerlessError)(message)
+        case AgentLost():
+            raise outcome
+
+
+async def _send_frames(stream: TlsStream, tar: AsyncIterator[bytes]) -> None:
+    async for data in tar:
+        for start in range(0, len(data), _FRAME_BYTES):
+            piece = data[start : start + _FRAME_BYTES]
+            await stream.send_all(len(piece).to_bytes(8, "big") + piece)
+    await stream.send_all(bytes(8))
+
+
+async def _outcome(upgraded: Upgraded) -> _Outcome | AgentLost:
+    told = upgraded.early
+    try:
+        while b"\n" not in told and len(told) < _ANSWER_LIMIT:
+            data = await upgraded.stream.receive_some()
+            if not data:
+                return AgentLost("the agent hung up instead of answering")
+            told += data
+        return msgspec.json.decode(told, type=_Outcome)
+    except AgentLost as error:
+        return error
+    except msgspec.DecodeError as error:
+        return AgentLost(f"the agent's answer is none: {error}")
+
+
+def _query(**values: object) -> str:
+    return urlencode(values, errors="surrogateescape")
+
+
+@contextmanager
+def _in_docker_s_words() -> Generator[None]:
+    """What the agent says of files is worded for the user already."""
+    try:
+        yield
+    except (NotFound, InvalidParameter, Conflict) as error:
+        raise type(error)(error.message.removeprefix("agent: ")) from error
