@@ -28,6 +28,7 @@ type agent struct {
 	execs   *execTable
 	emitter *emitter
 	oom     oomCounter
+	began   time.Time
 	own     ownPlaces // nobody sees or changes them through us
 	proof   string
 	arn     atomic.Pointer[string]
@@ -64,6 +65,7 @@ func newAgent(s settings) *agent {
 		execs:    newExecTable(),
 		emitter:  newEmitter(os.Stdout),
 		oom:      newOOMCounter("/sys/fs/cgroup", "/proc/self/cgroup"),
+		began:    time.Now(),
 		own:      newOwnPlaces(beside("."), s.spoolDir),
 		goodbye:  make(chan struct{}),
 		over:     make(chan ending, 1),
