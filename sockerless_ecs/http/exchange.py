@@ -144,7 +144,8 @@ class Exchange(TrioASGIHTTPConnection):
         """Handle it, and log it."""
         with _recorded(self.scope) as record:
             extensions: Any = self.scope["extensions"]
-            record.upload = Upload(receive, extensions[INVITE])
+            waits = any(name == b"expect" for name, _ in self.scope["headers"])
+            record.upload = Upload(receive, extensions[INVITE] if waits else None)
             await super().__call__(receive, record.watching(send))
 
     async def handle_messages(  # type: ignore[override]
@@ -169,7 +170,7 @@ class Exchange(TrioASGIHTTPConnection):
         nursery.cancel_scope.cancel()
 
     async def _send_whole(self, response: Any, record: Record, send: _Send) -> None:
-        _upload(record).leave()
+        await _upload(record).settle()
         await self._send_response(send, response)
 
     async def _stream(self, streamed: Streamed, ends: LongLived, record: Record, send: _Send) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Self
 
 import trio
@@ -13,11 +14,14 @@ from sockerless_ecs.errors import InvalidParameter
 CUT_SHORT = "sockerless.cut_short"
 """The message that tells of a client which ended half-way through a body."""
 
+_REST_BYTES = 256 * 1024
+_REST_SECONDS = 0.5
+
 
 class Upload:
     """The body of one request. Iterate over it once, or `read` it; InvalidParameter when it is cut short.
 
-    `invite` is called before the first piece is waited for: a client may hold its body back till then.
+    `invite`, of a client that holds its body back till then, is called before the first piece is waited for.
     """
 
     def __init__(
@@ -49,6 +53,13 @@ class Upload:
                 self._end(message["reason"])
             else:
                 return
+
+    async def settle(self) -> None:
+        """Before the answer: let a short rest that is on its way pass by, so that its client can go on."""
+        if self._invite is None:
+            with trio.move_on_after(_REST_SECONDS), suppress(InvalidParameter, RequestEntityTooLarge):
+                await self.read(_REST_BYTES)
+        self.leave()
 
     def leave(self) -> None:
         """Nobody reads it any more: what still comes is dropped."""

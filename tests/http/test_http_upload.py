@@ -173,6 +173,17 @@ async def test_an_answer_before_a_small_body_leaves_the_connection_usable(probe:
         assert (await wire.ask("GET", "/ping")).body == b"pong"
 
 
+async def test_an_answer_waits_for_a_small_body_that_is_on_its_way(probe: Probe) -> None:
+    """Clients send heads and bodies apart: one that nobody reads must not cost the connection."""
+    async with await probe.wire() as wire:
+        await wire.stream.send_all(head("/refuse", "Content-Length: 3"))
+        await trio.testing.wait_all_tasks_blocked()
+        await wire.stream.send_all(b"abc")
+        answer = await wire.answer()
+        assert (answer.status, "connection" in answer.headers) == (404, False)
+        assert (await wire.ask("GET", "/ping")).body == b"pong"
+
+
 async def test_an_answer_before_a_large_body_arrives_and_the_connection_ends(probe: Probe) -> None:
     """A reset for what was not read would eat the answer."""
     async with await probe.wire() as wire, trio.open_nursery() as nursery:
