@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from sockerless_ecs.engine.contract import Credentials, Filters
+from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.errors import (
     Conflict,
     InvalidParameter,
@@ -17,7 +16,6 @@ from sockerless_ecs.errors import (
     SockerlessError,
     StoreUnusable,
     Unavailable,
-    Unimplemented,
 )
 from sockerless_ecs.model.container import ContainerConfig, CreateRequest, HostConfig
 from sockerless_ecs.model.event import EngineEvent
@@ -332,22 +330,5 @@ async def test_image_is_found_by_name_and_id(world: World) -> None:
     await world.ledger.save(Put(other))
     with pytest.raises(InvalidParameter, match="ambiguous"):
         world.images.find("1" * 12)
-    with pytest.raises(NotFound, match="No such image: UPPER"):
+    with pytest.raises(InvalidParameter, match=r"repository name \(library/UPPER\) must be lowercase"):
         world.images.find("UPPER")
-
-
-UNBUILT: dict[str, Callable[[World], Awaitable[object]]] = {
-    "image load": lambda world: world.images.load(),
-    "image tag": lambda world: world.images.tag("a", "b", "c"),
-    "image remove": lambda world: world.images.remove("a"),
-    "image list with the filter 'dangling'": lambda world: world.images.list({"dangling": ["1"]}),
-    "disk usage": lambda world: world.system.disk_usage(),
-    "auth check": lambda world: world.system.auth(Credentials()),
-    "container attach": lambda world: world.containers.attach("a"),
-}
-
-
-@pytest.mark.parametrize("operation", UNBUILT)
-async def test_what_is_not_built_says_so_by_its_name(world: World, operation: str) -> None:
-    with pytest.raises(Unimplemented, match=f"^{operation} is not implemented by this backend yet"):
-        await UNBUILT[operation](world)
