@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from contextlib import suppress
 
 import msgspec
+import trio
 
 from sockerless_ecs.agent.exchange import Upgraded
 from sockerless_ecs.agent.protocol import AgentEvent
@@ -103,6 +105,7 @@ class AgentStreams:
     def __init__(self, upgraded: Upgraded) -> None:
         self._stream = upgraded.stream
         self._early = upgraded.early
+        self._ended = False
         self.position = int(upgraded.headers.get("sockerless-position", "0"))
         """Where an attach stream begins, in bytes since the run's first."""
         self.pid = int(upgraded.headers.get("sockerless-pid", "0"))
@@ -113,19 +116,31 @@ class AgentStreams:
         if self._early:
             early, self._early = self._early, b""
             return early
-        return await self._stream.receive_some()
+        if self._ended:
+            return b""
+        data = await self._stream.receive_some()
+        if not data:
+            self._ended = True
+            self._stream.close()  # an agent that is about to end waits for that
+        return data
 
     async def send(self, data: bytes) -> None:
         """Input for the process, waiting while it reads none; dropped when it has ended.
 
-        Raises `AgentLost` when the connection is cut or the agent has closed it; which of the two it was,
-        `receive` tells. A cancellation leaves a stream that can no longer send.
+        Raises `AgentLost` when the connection is cut. A cancellation leaves a stream that can no longer send.
         """
         view = memoryview(data)
         for start in range(0, len(view), _INPUT_BYTES):
             piece = view[start : start + _INPUT_BYTES]
-            await self._stream.send_all(_INPUT_HEAD.pack(len(piece)) + piece)
+            await self._send(_INPUT_HEAD.pack(len(piece)) + piece)
 
     async def send_eof(self) -> None:
         """This client has no more input; fails as `send` does."""
-        await self._stream.send_all(_INPUT_HEAD.pack(0))
+        await self._send(_INPUT_HEAD.pack(0))
+
+    async def _send(self, frame: bytes) -> None:
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+            return
+        with suppress(trio.ClosedResourceError):  # it ended meanwhile
+            await self._stream.send_all(frame)

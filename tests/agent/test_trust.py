@@ -76,9 +76,19 @@ async def test_process_cannot_read_the_agents_secrets(start_agent: StartAgent) -
 async def test_unknown_routes_methods_and_fields_are_json_refusals(start_agent: StartAgent) -> None:
     async with start_agent() as task:
         for method, path, body, status in (
-            ("POST", "/exec", None, 404),
+            ("POST", "/nothing", None, 404),
             ("GET", "/start", None, 404),
-            ("POST", "/start", {"run": "r1", "argv": ["true"], "tty": True}, 400),
+            ("POST", "/start", {"run": "r1", "argv": ["true"], "wish": True}, 400),
+            ("POST", "/exec", {"id": "e1", "run": "r1", "argv": ["true"]}, 426),
+            ("POST", "/exec", {"id": "e/1", "run": "r1", "argv": ["true"]}, 400),
+            ("POST", "/exec", {"id": "e1", "run": "r1", "argv": ["\0"]}, 400),
+            ("POST", "/exec", {"id": "e1", "run": "r1", "argv": ["true"], "rows": -1}, 400),
+            ("GET", "/exec/e1", None, 404),
+            ("POST", "/attach?run=r1&after=0", None, 426),
+            ("POST", "/attach?run=r1&after=then", None, 400),
+            ("POST", "/attach?after=0", None, 400),
+            ("POST", "/resize", {"run": "r1", "rows": 1 << 16, "columns": 1}, 400),
+            ("POST", "/pause", {"run": "r1"}, 409),
             ("POST", "/start", "text", 400),
             ("GET", "/logs?run=r1&tail=some", None, 400),
             ("GET", "/events?after=x", None, 400),

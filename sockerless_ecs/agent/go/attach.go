@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -134,36 +133,16 @@ func (c *attachment) settle(r *run) {
 
 // feed passes the client's input on until the client has gone.
 func (c *attachment) feed(in *bufio.Reader) {
-	feed(in, func(piece []byte, ends bool) {
+	feed(in, func(piece []byte) {
 		<-c.settled
 		switch {
 		case c.process == nil:
-		case !ends:
+		case piece != nil:
 			c.process.stdin.write(piece)
 		case c.once:
 			c.process.stdin.end()
 		}
-	})
-}
-
-// feed passes input on, a frame at a time or a part of a large one, until the connection ends.
-func feed(in *bufio.Reader, take func(piece []byte, ends bool)) {
-	frames := &frameReader{in: in}
-	buffer := make([]byte, firstRead)
-	for {
-		n, err := frames.Read(buffer)
-		if n > 0 {
-			take(buffer[:n], false)
-		}
-		if err == io.EOF {
-			take(nil, true)
-		} else if err != nil {
-			return
-		}
-		if n == firstRead && len(buffer) == firstRead {
-			buffer = make([]byte, maxPayload)
-		}
-	}
+	}, func() {})
 }
 
 // send fails when the client cannot get all of it.

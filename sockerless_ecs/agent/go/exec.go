@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	keptExecs  = 256             // that have ended and are remembered
+	keptExecs  = 1024            // that have ended and are remembered
 	execsLimit = 2 * time.Second // how long output is awaited from others than the exec itself
 )
 
@@ -144,18 +144,19 @@ func (a *agent) postExec(w http.ResponseWriter, r *http.Request) {
 		} else {
 			gone := make(chan struct{})
 			go func() {
-				feed(in, func(piece []byte, ends bool) {
-					if ends {
-						x.stdin.end()
-					} else {
-						x.stdin.write(piece)
-					}
-				})
-				x.stdin.end()
+				feed(in, x.take, x.stdin.end)
 				close(gone)
 			}()
 			a.sendExec(x, conn, gone, e.TTY)
 		}
+	}
+}
+
+func (x *execution) take(piece []byte) {
+	if piece == nil {
+		x.stdin.end()
+	} else {
+		x.stdin.write(piece)
 	}
 }
 
