@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from typing import NoReturn
 
 import structlog
 import trio
@@ -22,7 +21,7 @@ from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
-from sockerless_ecs.errors import SockerlessError, Unimplemented
+from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.model.container import Task
 from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.services.archive import Archive
@@ -80,8 +79,7 @@ class Rooms:
         self.watcher = TaskWatcher(ecs.describe_tasks)
         tails = Tails(services, settings.logs.tail_bytes)
         self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=started_by)
-        agent_files = _NoFiles()
-        self.uploads = Uploads(ledger=ledger, files=agent_files, folder=settings.store.uploads_path)
+        self.uploads = Uploads(ledger=ledger, files=agent.files, folder=settings.store.uploads_path)
         remover = Remover(ledger=ledger, janitor=self.janitor, bus=bus, tails=tails, uploads=self.uploads)
         restarts = Restarts(
             nursery=services,
@@ -179,7 +177,7 @@ class Rooms:
                     ledger=ledger,
                     launcher=self.launcher,
                     uploads=self.uploads,
-                    files=agent_files,
+                    files=agent.files,
                     bus=bus,
                     place=place,
                 ),
@@ -244,29 +242,6 @@ class Rooms:
             for live in self._ledger:
                 if live.agent is not None:
                     await live.agent.aclose()
-
-
-class _NoFiles:
-    """Until the agent's client can copy."""
-
-    async def write_archive(self, *_args: object, **_more: object) -> None:
-        """Not built."""
-        self._say()
-
-    async def stat_path(self, *_args: object) -> NoReturn:
-        """Not built."""
-        self._say()
-
-    def read_archive(self, *_args: object) -> NoReturn:
-        """Not built."""
-        self._say()
-
-    def export(self, *_args: object) -> NoReturn:
-        """Not built."""
-        self._say()
-
-    def _say(self) -> NoReturn:
-        raise Unimplemented("files of containers are not implemented by this backend yet")
 
 
 def _cpu_units(settings: Settings) -> int:

@@ -112,7 +112,10 @@ class Files:
         """
         live = self._ledger.find(ref)
         target = Target(
-            path=rooted(path), no_overwrite_dir_non_dir=no_overwrite_dir_non_dir, copy_uid_gid=copy_uid_gid
+            path=rooted(path),
+            no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
+            copy_uid_gid=copy_uid_gid,
+            user=live.record.config.user,
         )
         _check_writable(live.record, target.path)
         tar = Unpacked(body, UNPACKED_BYTES)
@@ -148,6 +151,7 @@ class Files:
             no_overwrite_dir_non_dir=target.no_overwrite_dir_non_dir,
             copy_uid_gid=target.copy_uid_gid,
             limit_bytes=UNPACKED_BYTES,
+            user=target.user,
         )
 
     async def _ask(self, live: Live, question: Callable[[AgentClient], Awaitable[_T]]) -> _T:

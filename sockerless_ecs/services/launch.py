@@ -17,6 +17,8 @@ class Launch:
     ran_before: bool = False
     left: Task | None = None
     """The task of the run before, when it cannot be used again."""
+    adopted: bool = False
+    """It is a preparation with the task of a daemon before us: if that is gone, another one will do."""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     settled: trio.Event = field(default_factory=trio.Event)
     error: SockerlessError | None = None

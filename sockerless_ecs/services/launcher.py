@@ -124,7 +124,12 @@ class Launcher:
                 return live.agent
             self._admit(live)
             preparation = self._preparer.begin(live)
-        await preparation.outcome()
+        try:
+            await preparation.outcome()
+        except SockerlessError:
+            if not preparation.adopted:
+                raise
+            return await self.prepare(live, lost=lost)
         if live.agent is None:
             raise Unavailable(f"the task that was made for container {live.id} has just ended: try again")
         return live.agent
@@ -188,7 +193,11 @@ class Launcher:
     async def _bring_up(self, live: Live) -> None:
         """The process runs: in the task that lingers from the last run if it can, else in a new one."""
         if preparation := self._preparer.in_flight(live):
-            await preparation.outcome()
+            try:
+                await preparation.outcome()
+            except SockerlessError:
+                if not preparation.adopted:
+                    raise
         if live.agent is not None:
             try:
                 return await self._start_again(live, live.agent)

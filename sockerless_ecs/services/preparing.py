@@ -47,7 +47,7 @@ class Preparer:
 
     def resume(self, live: Live) -> Launch:
         """Meet the agent of the task that a daemon before us has prepared, or was preparing."""
-        return self._prepare(live, Launch())
+        return self._prepare(live, Launch(adopted=True))
 
     async def forget(self, live: Live) -> None:
         """Whatever became of the RunTask that a daemon before us sent: the container goes without it."""

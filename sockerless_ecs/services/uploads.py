@@ -39,6 +39,8 @@ class Target:
     path: str
     no_overwrite_dir_non_dir: bool = False
     copy_uid_gid: bool = False
+    user: str = ""
+    """To whom it belongs then: the container's user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class Writer(Protocol):
         no_overwrite_dir_non_dir: bool = False,
         copy_uid_gid: bool = False,
         limit_bytes: int,
+        user: str,
     ) -> None:
         """Unpack a tar below a directory."""
 
@@ -215,6 +218,7 @@ class Uploads:
             no_overwrite_dir_non_dir=target.no_overwrite_dir_non_dir,
             copy_uid_gid=target.copy_uid_gid,
             limit_bytes=self._limit,
+            user=target.user,
         )
 
     async def _keep(self, owed: _Owed, container_id: ContainerId, spooled: Spooled, kept: _Kept) -> None:

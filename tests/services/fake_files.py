@@ -98,7 +98,8 @@ class FakeFiles:
         *,
         no_overwrite_dir_non_dir: bool = False,
         copy_uid_gid: bool = False,
-        limit_bytes: int,
+        limit_bytes: int = 0,
+        user: str = "",
     ) -> None:
         assert isinstance(agent, FakeClient)
         await agent._reach("write")

@@ -21,7 +21,7 @@ from sockerless_ecs.errors import (
 )
 from sockerless_ecs.model.container import TaskArn
 from sockerless_ecs.model.lifecycle import State
-from sockerless_ecs.services.launcher import Launch
+from sockerless_ecs.services.launch import Launch
 from sockerless_ecs.store.contract import Delete
 from tests.services.fake_agent import FakeAgent
 from tests.services.world import Outside, World, daemon
