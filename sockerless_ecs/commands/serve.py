@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 
 import trio
 
@@ -25,8 +26,16 @@ def main(arguments: argparse.Namespace) -> int:
     settings = load(flags_of(arguments), os.environ, find_file(arguments.config, os.environ)).settings
     check_paths(settings)
     configure(settings.log)
+    _take_all_descriptors()
     # What it takes to serve is slow to load: not before the configuration is known to be right.
     from sockerless_ecs.daemon import serve  # noqa: PLC0415
 
     trio.run(serve, settings)
     return 0
+
+
+def _take_all_descriptors() -> None:
+    """Every client and every agent is a descriptor or two; the usual soft limit is of the days of select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
