@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _take_all_descriptors() -> None:
-    """Every client and every agent is a descriptor or two; the usual soft limit is of the days of select()."""
+    """Every client and every agent is a descriptor or two; the soft limit dates from select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
