@@ -274,9 +274,11 @@ async def test_image_names_may_have_slashes_escaped_or_not(wire: Wire, backend: 
     await backend.pulled("ghcr.io/own/tool:1")
     for path in (quote("ghcr.io/own/tool:1", safe=":"), "ghcr.io/own/tool:1"):
         assert (await wire.ask("GET", f"{V1}/images/{path}")).status == 200
-        assert "tag" in (await wire.ask("POST", f"{V1}/images/{path}/tag?repo=x")).message
+        assert (await wire.ask("POST", f"{V1}/images/{path}/tag?repo=x&tag=2")).status == 201
         assert "history" in (await wire.ask("GET", f"{V1}/images/{path}/history")).message
-        assert "ghcr.io/own/tool:1" in (await wire.ask("DELETE", f"{V1}/images/{path}")).message
+        gone = await wire.ask("DELETE", f"{V1}/images/{path}")
+        assert gone.json == [{"Untagged": "ghcr.io/own/tool:1"}]
+        await backend.pulled("ghcr.io/own/tool:1")
 
 
 async def test_a_stream_that_cannot_begin_is_an_ordinary_failure(wire: Wire, backend: FakeBackend) -> None:
