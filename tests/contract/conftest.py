@@ -15,11 +15,14 @@ from tests.contract.frontend import Frontend
 from tests.e2e.world import Api, Daemon
 from tests.http.conftest import start_serving
 from tests.http.fake_backend import FakeBackend
+from tests.http.fake_backend.streams import FakeStreams
 from tests.http.wire import Address
 
 SCRIPT = ("sh", "-c", "echo out; echo err >&2; exit 7")
 """What the contract's containers run when they are to end by themselves."""
 SLEEP = ("sleep", "600")
+EXEC = ("sh", "-c", "echo out; echo err >&2; exit 3")
+"""What the contract's execs run when they are to end by themselves."""
 
 
 @pytest.fixture(params=["fake engine", "real daemon"])
@@ -55,7 +58,14 @@ async def internal_api(
             backend.containers.write(container.id, b"err\n", STDERR)
             backend.containers.exit(container.id, 7)
 
+    def play_exec(exec_id: str, streams: FakeStreams) -> None:
+        if backend.execs.find(exec_id).argv == EXEC:
+            streams.say(b"out\n")
+            streams.say(b"err\n", STDERR)
+            backend.execs.end(exec_id, 3)
+
     backend.containers.on_start = play
+    backend.execs.on_start = play_exec
     app = internal_app(backend, long_lived)
     served = await start_serving(nursery, app, backend, long_lived, 20)
     yield served.address

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
@@ -49,8 +51,9 @@ class Frontend:
         await wire.send(method, target(path, query))
         return wire
 
-    async def upgrade(self, path: str, body: Any = None) -> Whole:
-        """Attach or exec start: a connection of its own, in the frontend's own words."""
+    @asynccontextmanager
+    async def upgrade(self, path: str, body: Any = None) -> AsyncIterator[Wire]:
+        """Attach or exec start: a connection of its own, in the frontend's own words; no head was read."""
         host = f"{self._address.host}:{self._address.port}"
         head = f"POST {BASE}{path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
         raw = b""
@@ -61,12 +64,19 @@ class Frontend:
             await wire.stream.send_all(head.encode() + b"\r\n")
             if raw:
                 await wire.stream.send_all(raw)
+            yield wire
+
+    async def refused(self, path: str, body: Any = None) -> Whole:
+        """The answer to an upgrade that is an ordinary one."""
+        async with self.upgrade(path, body) as wire:
             return await wire.answer()
 
-    async def tar(self, method: str, path: str, query: dict[str, str] | None = None) -> Whole:
+    async def tar(
+        self, method: str, path: str, query: dict[str, str] | None = None, raw: bytes = bytes(1024)
+    ) -> Whole:
         """A raw body: always x-tar, always chunked."""
         async with await Wire.to(self._address) as wire:
             head = ("Content-Type: application/x-tar", "Transfer-Encoding: chunked")
             await wire.send(method, target(path, query), None, *head)
-            await wire.stream.send_all(b"400\r\n" + bytes(1024) + b"\r\n0\r\n\r\n")
+            await wire.stream.send_all(b"%x\r\n" % len(raw) + raw + b"\r\n0\r\n\r\n")
             return await wire.answer()

@@ -239,11 +239,10 @@ async def test_what_is_unknown_is_a_404_with_dockers_words(frontend: Frontend) -
 async def test_rename_and_prune(frontend: Frontend, pulled: str) -> None:
     container_id = await create(frontend, pulled, "old", SLEEP)
     renamed = await frontend.call("POST", f"/containers/{container_id}/rename", {"name": "new"})
-    assert renamed.status in (204, 501)
+    assert renamed.status == 204
     pruned = await frontend.call("POST", "/containers/prune")
-    assert pruned.status in (200, 501)
-    if pruned.status == 200:
-        assert pruned.json == {"ContainersDeleted": [container_id], "SpaceReclaimed": 0}
+    assert pruned.status == 200
+    assert pruned.json == {"ContainersDeleted": [container_id], "SpaceReclaimed": 0}
 
 
 async def test_events_tell_what_happens(frontend: Frontend, pulled: str) -> None:

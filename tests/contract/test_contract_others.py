@@ -80,17 +80,6 @@ async def test_pull_inspect_and_list_an_image(frontend: Frontend, image: str, pu
 @pytest.mark.parametrize(
     ("method", "path", "query", "body"),
     [
-        ("GET", "/system/df", {}, None),
-        ("POST", "/auth", {}, {"username": "u", "password": "p", "serveraddress": "r"}),
-        ("POST", "/containers/c/pause", {}, None),
-        ("POST", "/containers/c/unpause", {}, None),
-        ("GET", "/containers/c/top", {"ps_args": "-ef"}, None),
-        ("GET", "/containers/c/stats", {"stream": "0"}, None),
-        ("GET", "/containers/c/archive", {"path": "/a b"}, None),
-        ("POST", "/containers/c/exec", {}, {"Cmd": ["true"], "AttachStdin": False, "Privileged": False}),
-        ("GET", "/exec/e", {}, None),
-        ("POST", "/images/tag", {"name": "a", "repo": "b", "tag": "c"}, None),
-        ("DELETE", f"/images/{path_escape('docker.io/library/alpine:3')}", {"force": "1"}, None),
         ("GET", f"/images/{path_escape('docker.io/library/alpine:3')}/history", {}, None),
         ("POST", "/images/prune", {"filters": "{}"}, None),
         ("POST", "/networks", {}, {"Name": "n", "Driver": "bridge", "Internal": False, "IPAM": None}),
@@ -114,30 +103,9 @@ async def test_a_row_that_is_not_built_names_its_operation(
     assert (answer.status, bool(answer.message)) == (501, True)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "query"),
-    [
-        ("POST", "/images/load", {}),
-        ("POST", "/images/build", {"t": "a:b", "dockerfile": "Dockerfile", "rm": "1"}),
-        ("PUT", "/containers/c/archive", {"path": "/"}),
-    ],
-)
-async def test_a_tar_that_nobody_takes_is_a_501(
-    frontend: Frontend, method: str, path: str, query: dict[str, str]
-) -> None:
-    answer = await frontend.tar(method, path, query)
+async def test_a_tar_that_nobody_takes_is_a_501(frontend: Frontend) -> None:
+    answer = await frontend.tar("POST", "/images/build", {"t": "a:b", "dockerfile": "Dockerfile", "rm": "1"})
     assert (answer.status, bool(answer.message)) == (501, True)
-
-
-async def test_head_archive_is_a_501_without_a_body(frontend: Frontend) -> None:
-    assert (await frontend.call("HEAD", "/containers/c/archive", {"path": "/"})).status == 501
-    assert (await frontend.call("GET", "/info")).status == 200
-
-
-async def test_upgrades_that_are_not_built_are_ordinary_answers(frontend: Frontend) -> None:
-    for path, body in (("/containers/c/attach", None), ("/exec/e/start", {"Detach": False, "Tty": False})):
-        answer = await frontend.upgrade(path, body)
-        assert (answer.status, "implemented" in answer.message) == (501, True)
 
 
 async def test_a_base_url_that_ends_in_a_slash_works(frontend: Frontend) -> None:

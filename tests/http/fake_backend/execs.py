@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -25,6 +25,7 @@ class FakeExecs:
         self._containers = containers
         self.by_id: dict[str, Exec] = {}
         self.streams: dict[str, FakeStreams] = {}
+        self.on_start: Callable[[str, FakeStreams], None] = lambda _, __: None
         self.sizes: list[tuple[str, TerminalSize | None]] = []
 
     def find(self, exec_id: str) -> Exec:
@@ -72,6 +73,7 @@ class FakeExecs:
         streams = self.streams[exec_id] = FakeStreams(tty=record.tty, echo=record.argv[0] == "cat")
         if record.argv[0] == "true":
             self.end(exec_id, 0)
+        self.on_start(exec_id, streams)
         try:
             yield streams
         finally:
