@@ -23,6 +23,8 @@ _STALL_SECONDS = 2.0
 """While draining, how long a send may wait for a client to read."""
 _ANSWER_SECONDS = 2.0
 """How long a client that ended half-way through a body is thought to wait for its answer."""
+_TAKE_OVER_SECONDS = 0.5
+"""And one that has sent all, on TCP: its half-close, before an answer that takes over, looks like its end."""
 _RECEIVE_BYTES = 1 << 16
 _GOODBYE_SECONDS = 5.0
 """How long a close may take."""
@@ -103,15 +105,16 @@ class Connection(TCPServer):
     async def _take_over(self, head: bytes) -> TakenOver:
         assert self._protocol is not None
         assert self._reader is not None
+        if not self._protocol.abandon():
+            raise BrokenPipeError("the client is gone")
         self._expect_more = True
-        self._protocol.abandon()
         self._reader.cancel()
         await self._reading_ended.wait()
         try:
             await self.stream.send_all(head)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise BrokenPipeError("the client is gone") from error
-        return TakenOver(self.stream, self._transport.socket, self._protocol.read_ahead, self._hung_up)
+        return TakenOver(self.stream, self._transport.socket, self._protocol.release(), self._hung_up)
 
     async def _read_data(self) -> None:
         upstream = self.protocol.protocol
@@ -160,11 +163,13 @@ class Connection(TCPServer):
         return True
 
     async def _answered(self, protocol: Protocol) -> None:
-        """The client sends no more: wait until it has its answer, or is gone where that can be told."""
-        if protocol.cut_short:
-            with trio.move_on_after(_ANSWER_SECONDS):
-                await self._hung_up()
-        elif not self._idle and self._transport.socket.family == socket.AF_UNIX:
+        """The client sends no more: wait until it has its answer, or is gone as far as that can be told."""
+        if self._idle:
+            return
+        seconds = math.inf
+        if self._transport.socket.family != socket.AF_UNIX:
+            seconds = _ANSWER_SECONDS if protocol.cut_short else _TAKE_OVER_SECONDS
+        with trio.move_on_after(seconds):
             await self._hung_up()
 
     async def _hung_up(self) -> None:

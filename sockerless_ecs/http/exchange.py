@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import trio
@@ -139,35 +139,37 @@ class Exchange(TrioASGIHTTPConnection):
 
     def __init__(self, app: Any, scope: Any) -> None:
         super().__init__(app, _prepared(scope, app.dialect))
+        self._watching = trio.CancelScope()
 
     async def __call__(self, receive: Any, send: Any) -> None:
-        """Handle it, and log it."""
+        """Answer it, and log it; the client's disconnect cancels it."""
         with _recorded(self.scope) as record:
             extensions: Any = self.scope["extensions"]
             waits = any(name == b"expect" for name, _ in self.scope["headers"])
-            record.upload = Upload(receive, extensions[INVITE] if waits else None)
-            await super().__call__(receive, record.watching(send))
+            upload = record.upload = Upload(receive, extensions[INVITE] if waits else None)
+            async with trio.open_nursery() as nursery:
 
-    async def handle_messages(  # type: ignore[override]
-        self, nursery: trio.Nursery, request: Any, receive: Any
-    ) -> None:
-        """Pass the body on as it is read; the client's disconnect cancels the handler."""
-        await _upload(record_of(request)).watch()
-        nursery.cancel_scope.cancel()
+                async def watch() -> None:
+                    with self._watching:
+                        await upload.watch()
+                        nursery.cancel_scope.cancel()
 
-    async def handle_request(  # type: ignore[override]
-        self, nursery: trio.Nursery, request: Any, send: Any
-    ) -> None:
-        """Answer; the client's disconnect cancels it."""
-        record, response = record_of(request), await self.app.handle_request(request)
-        match response:
-            case DeferredResponse(answer=Streamed() as streamed):
-                await self._stream(streamed, response.ends, record, send)
-            case DeferredResponse(answer=Hijack() as hijack):
-                await self._hijack(hijack, response.ends, record, send)
-            case _:
-                await self._send_whole(response, record, send)
-        nursery.cancel_scope.cancel()
+                nursery.start_soon(watch)
+                await self._answer(record, record.watching(send))
+                nursery.cancel_scope.cancel()
+
+    async def _answer(self, record: Record, send: _Send) -> None:
+        response: Any = await self.app.handle_request(self._create_request_from_scope(cast("Any", send)))
+        if not isinstance(response, DeferredResponse):
+            await self._send_whole(response, record, send)
+            return
+        answer, ends = response.answer, response.ends
+        del response  # it may be long
+        match answer:
+            case Streamed():
+                await self._stream(answer, ends, record, send)
+            case Hijack():
+                await self._hijack(answer, ends, record, send)
 
     async def _send_whole(self, response: Any, record: Record, send: _Send) -> None:
         await _upload(record).settle()
@@ -198,6 +200,7 @@ class Exchange(TrioASGIHTTPConnection):
             status, head = switching_head(self._upgrade(), {"Content-Type": content_type, **record.headers})
             record.status = status
             record.taken = await take_over(head)
+            self._watching.cancel()  # whether the client is there is now the conversation's business
             return record.taken
 
         try:

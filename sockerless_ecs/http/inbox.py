@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,31 +23,39 @@ class Inbox:
     """A bounded queue; once its reader has left nothing waits for room any more."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque()
-        self._news, self._room = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
+        self._messages: list[Message] = []  # never more than a few
+        self._news: trio.Event | None = None
+        self._room: trio.Event | None = None
         self._left = False
 
     async def put(self, message: Message) -> None:
         """Add a message; waits for room, but never with the end."""
         ahead = math.inf if message["type"].endswith(".disconnect") else _AHEAD
         while len(self._messages) >= ahead and not self._left:
-            await self._room.park()
+            self._room = trio.Event()
+            await self._room.wait()
         if not self._left:
             self._messages.append(message)
-            self._news.unpark()
+            _tell(self._news)
 
     async def receive(self) -> Message:
         """The next message."""
         while not self._messages:
-            await self._news.park()
-        self._room.unpark()
-        return self._messages.popleft()
+            self._news = trio.Event()
+            await self._news.wait()
+        _tell(self._room)
+        return self._messages.pop(0)
 
     def leave(self) -> None:
         """Nobody receives any more: what still comes is dropped."""
         self._left = True
         self._messages.clear()
-        self._room.unpark_all()
+        _tell(self._room)
+
+
+def _tell(waiting: trio.Event | None) -> None:
+    if waiting is not None:
+        waiting.set()
 
 
 class Applications:

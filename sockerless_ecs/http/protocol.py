@@ -66,10 +66,18 @@ class Protocol(H11Protocol):
         if self.connection.they_are_waiting_for_100_continue:
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
-    def abandon(self) -> None:
-        """Let go of the request: no answer, and no disconnect."""
-        assert isinstance(self.stream, HTTPStream)
+    def abandon(self) -> bool:
+        """Let go of the request: no answer, and no disconnect. False if it has been told of one already."""
+        if not isinstance(self.stream, HTTPStream):
+            return False
         self.stream.closed = True
+        return True
+
+    def release(self) -> bytes:
+        """Forget all about HTTP, which takes room; returns what came behind the request."""
+        rest = self.read_ahead
+        self.stream, self.connection = None, cast("Any", None)
+        return rest
 
     @property
     def read_ahead(self) -> bytes:

@@ -30,7 +30,8 @@ class Upload:
         self._receive = receive
         self._invite = invite
         self._piece: bytes | None = None
-        self._news, self._taken = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
+        self._news: trio.Event | None = None
+        self._taken: trio.Event | None = None
         self._ended = self._left = False
         self._fault = ""
 
@@ -64,7 +65,7 @@ class Upload:
     def leave(self) -> None:
         """Nobody reads it any more: what still comes is dropped."""
         self._left = True
-        self._taken.unpark_all()
+        _tell(self._taken)
 
     async def read(self, limit: int) -> bytes:
         """All of it."""
@@ -89,10 +90,11 @@ class Upload:
             invite, self._invite = self._invite, None
             await invite()
         while self._piece is None and not self._ended:
-            await self._news.park()
+            self._news = trio.Event()
+            await self._news.wait()
         if self._piece is not None:
             piece, self._piece = self._piece, None
-            self._taken.unpark()
+            _tell(self._taken)
             return piece
         if self._fault:
             raise InvalidParameter(f"the request body is incomplete: {self._fault}")
@@ -100,11 +102,17 @@ class Upload:
 
     async def _pass_on(self, piece: bytes) -> None:
         while self._piece is not None and not self._left:
-            await self._taken.park()
+            self._taken = trio.Event()
+            await self._taken.wait()
         if piece and not self._left:
             self._piece = piece
-            self._news.unpark()
+            _tell(self._news)
 
     def _end(self, fault: str = "") -> None:
         self._ended, self._fault = True, fault
-        self._news.unpark_all()
+        _tell(self._news)
+
+
+def _tell(waiting: trio.Event | None) -> None:
+    if waiting is not None:
+        waiting.set()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -185,9 +186,12 @@ async def test_a_body_that_nobody_read_is_no_part_of_the_stream(probe: Probe) ->
         assert await wire.ended() == b"streamEND"
 
 
-async def test_a_half_close_that_came_with_the_request_is_seen(probe: Probe) -> None:
+@pytest.mark.parametrize("upgrade", [UPGRADE, ()])
+async def test_a_half_close_that_came_with_the_request_is_seen(
+    probe: Probe, upgrade: tuple[str, ...]
+) -> None:
     async with await probe.wire() as wire:
-        await wire.send("POST", "/echo", b"", *UPGRADE)
+        await wire.send("POST", "/echo", b"", *upgrade)
         await half_close(wire)
         await wire.head()
         assert await wire.ended() == b"END"
@@ -325,8 +329,11 @@ async def test_a_client_that_leaves_before_the_switch_cancels_the_conversation(
     probe.stop.set()
 
 
-async def test_streams_over_tls_are_whole(nursery: trio.Nursery, tmp_path: Path, stage: Stage) -> None:
-    """And their end is said: a client that minds a cut would raise."""
+@pytest.fixture
+async def secure(
+    nursery: trio.Nursery, tmp_path: Path, stage: Stage
+) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
+    """A port that speaks TLS, and how to be let in."""
     ca = issue(tmp_path, "ca")
     for name in ("server", "client"):
         issue(tmp_path, name, "ca")
@@ -335,9 +342,15 @@ async def test_streams_over_tls_are_whole(nursery: trio.Nursery, tmp_path: Path,
     probe = await start_probe(nursery, routes(stage), listeners=listeners)
     assert isinstance(listeners[0], trio.SSLListener)
     assert isinstance(listeners[0].transport_listener, trio.SocketListener)
-    port = listeners[0].transport_listener.socket.getsockname()[1]
     context = ssl.create_default_context(cafile=ca)
     context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+    yield listeners[0].transport_listener.socket.getsockname()[1], context
+    probe.stop.set()
+
+
+async def test_streams_over_tls_are_whole(secure: tuple[int, ssl.SSLContext]) -> None:
+    """And their end is said: a client that minds a cut would raise."""
+    port, context = secure
 
     def talk() -> bytes:
         back = bytearray()
@@ -351,8 +364,54 @@ async def test_streams_over_tls_are_whole(nursery: trio.Nursery, tmp_path: Path,
         return bytes(back.partition(b"\r\n\r\n")[2])
 
     assert await trio.to_thread.run_sync(talk) == b"y" * 3_000_000
-    probe.stop.set()
-    await probe.stopped.wait()
+
+
+async def test_tls_half_closes_with_its_farewell(secure: tuple[int, ssl.SSLContext]) -> None:
+    """As Go's CloseWrite does it: close_notify, and then the rest of the answer is read."""
+    port, context = secure
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+
+    def shake_hands() -> bool:
+        session.do_handshake()
+        return True
+
+    async def until_done(step: Callable[[], object]) -> object:
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                done = None
+            if outgoing.pending:
+                await stream.send_all(outgoing.read())
+            if done is not None:
+                return done
+            if not (data := await stream.receive_some()):
+                incoming.write_eof()
+            incoming.write(data)
+
+    async with stream:
+        await until_done(shake_hands)
+        session.write(b"POST /echo HTTP/1.1\r\nHost: x\r\nUpgrade: tcp\r\n\r\nhello")
+        answer = b""
+        while b"hello" not in answer:
+            answer += cast("bytes", await until_done(lambda: session.read(1 << 16)))
+        with suppress(ssl.SSLWantReadError):
+            session.unwrap()
+        await stream.send_all(outgoing.read())
+        assert await until_done(lambda: session.read(1 << 16)) == b"END"
+
+
+async def test_a_reset_is_a_client_that_is_gone(probe: Probe, stage: Stage) -> None:
+    plain = socket.create_connection(probe.address)
+    with plain:
+        plain.sendall(b"POST /linger HTTP/1.1\r\nHost: x\r\n\r\n")
+        plain.shutdown(socket.SHUT_WR)
+        await trio.to_thread.run_sync(plain.recv, 1 << 16)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    with trio.fail_after(5):
+        await stage.gone.wait()
 
 
 async def test_a_conversation_may_receive_while_it_sends(nursery: trio.Nursery) -> None:
