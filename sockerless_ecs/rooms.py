@@ -9,15 +9,18 @@ import trio
 
 from sockerless_ecs import agent, aws
 from sockerless_ecs.config import Settings
+from sockerless_ecs.engine.attaching import Attaching
 from sockerless_ecs.engine.backend import Engine
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
+from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
+from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
@@ -32,6 +35,7 @@ from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.services.meeting import Meeting
 from sockerless_ecs.services.placing import Placing
+from sockerless_ecs.services.plain import Plain
 from sockerless_ecs.services.preparing import Preparer
 from sockerless_ecs.services.publisher import Publisher
 from sockerless_ecs.services.remover import Remover
@@ -130,6 +134,7 @@ class Rooms:
             uploads=self.uploads,
             place=place,
             restarts=restarts,
+            plain=Plain(ledger=ledger, watcher=self.watcher, supervisor=supervisor, placing=placing),
         )
         self.reconciler = Reconciler(
             ledger=ledger,
@@ -151,7 +156,9 @@ class Rooms:
                 tags=settings.ecs.tags,
             ),
         )
-        archive = Archive(aws.Logs(calls), settings.ecs.log_group)
+        logs = Logs(
+            ledger=ledger, tails=tails, archive=Archive(aws.Logs(calls), settings.ecs.log_group)
+        )
         self.engine = Engine(
             containers=EngineContainers(
                 ledger=ledger,
@@ -172,7 +179,9 @@ class Rooms:
                     default_memory_mib=settings.ecs.default_memory_mib,
                 ),
                 listing=Listing(ledger),
-                logs=Logs(ledger=ledger, tails=tails, archive=archive),
+                logs=logs,
+                attaching=Attaching(ledger=ledger, logs=logs, bus=bus),
+                watching=Watching(ledger=ledger),
                 files=Files(
                     ledger=ledger,
                     launcher=self.launcher,
@@ -186,6 +195,8 @@ class Rooms:
                 nursery=services,
             ),
             images=images,
+            execs=EngineExecs(ledger=ledger, bus=bus),
+            ledger=ledger,
             system=EngineSystem(
                 ledger=ledger,
                 bus=bus,

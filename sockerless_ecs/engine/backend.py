@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from sockerless_ecs import capabilities
 from sockerless_ecs.engine.containers import EngineContainers
+from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.system import EngineSystem
-from sockerless_ecs.engine.unbuilt import UnbuiltExecs, UnbuiltNetworks, UnbuiltVolumes
+from sockerless_ecs.engine.unbuilt import UnbuiltNetworks, UnbuiltVolumes
+from sockerless_ecs.services.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +21,15 @@ class Engine:
     containers: EngineContainers
     images: EngineImages
     system: EngineSystem
-    execs: UnbuiltExecs = field(default_factory=UnbuiltExecs)
+    execs: EngineExecs
+    ledger: Ledger
     networks: UnbuiltNetworks = field(default_factory=UnbuiltNetworks)
     volumes: UnbuiltVolumes = field(default_factory=UnbuiltVolumes)
+
+    @property
+    def revision(self) -> int:
+        """Rises whenever what inspect or a list shows has changed."""
+        return self.ledger.revision
 
     def capabilities(self) -> Mapping[str, object]:
         """What this backend can do."""

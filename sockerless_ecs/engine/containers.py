@@ -9,20 +9,30 @@ from dataclasses import dataclass
 import trio
 from trio_util import AsyncValue
 
-from sockerless_ecs.engine.contract import Archive, Created, Filters, Waiting
+from sockerless_ecs.engine.attaching import Attaching
+from sockerless_ecs.engine.contract import (
+    Archive,
+    AttachOptions,
+    Created,
+    Filters,
+    Streams,
+    TerminalSize,
+    Waiting,
+)
 from sockerless_ecs.engine.control import Control, told
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
-from sockerless_ecs.engine.unbuilt import not_built
+from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified
-from sockerless_ecs.model import signals
+from sockerless_ecs.model import agentless, signals
 from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus
 from sockerless_ecs.model.files import PathStat
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.log import LogLine, LogOptions
+from sockerless_ecs.model.usage import ProcessTable, Usage
 from sockerless_ecs.services.errands import see_through
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.launcher import Launcher
@@ -64,6 +74,8 @@ class EngineContainers:
         listing: Listing,
         logs: Logs,
         files: Files,
+        attaching: Attaching,
+        watching: Watching,
         bus: EventBus,
         control: Control,
         nursery: trio.Nursery,
@@ -76,6 +88,8 @@ class EngineContainers:
         self._listing = listing
         self._logs = logs
         self._files = files
+        self._attaching = attaching
+        self._watching = watching
         self._bus = bus
         self._control = control
         self._nursery = nursery
@@ -83,7 +97,7 @@ class EngineContainers:
     async def create(self, request: CreateRequest) -> Created:
         """Conflict when the name is in use; NotFound when the image was not pulled."""
         record = await self._creator.create(request)
-        return Created(id=record.id, warnings=request.warnings)
+        return Created(id=record.id, warnings=(*request.warnings, *agentless.notes(record)))
 
     async def start(self, ref: str) -> None:
         """Returns once the process runs; NotModified if it does. Cancelling leaves the start going on."""
@@ -202,15 +216,15 @@ class EngineContainers:
 
     def export(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Its whole file system as a tar, volumes and kernel file systems left out."""
-        return self._files.export(ref)
+        return self._files.export(self._with_agent(ref, "cp"))
 
     async def stat_path(self, ref: str, path: str) -> PathStat:
         """NotFound when there is no such path."""
-        return await self._files.stat_path(ref, path)
+        return await self._files.stat_path(self._with_agent(ref, "cp"), path)
 
     def read_archive(self, ref: str, path: str) -> AbstractAsyncContextManager[Archive]:
         """A tar of a path, named by its base name; entering raises NotFound."""
-        return self._files.read_archive(ref, path)
+        return self._files.read_archive(self._with_agent(ref, "cp"), path)
 
     async def write_archive(
         self,
@@ -223,7 +237,7 @@ class EngineContainers:
     ) -> None:
         """Unpack a tar (plain, gzip, bzip2, xz or zstd) below a directory."""
         await self._files.write_archive(
-            ref,
+            self._with_agent(ref, "cp"),
             path,
             body,
             no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
@@ -241,9 +255,26 @@ class EngineContainers:
         self._bus.emit("container", "prune", "", {"reclaimed": "0"})
         return pruned
 
-    async def attach(self, ref: str) -> None:
-        """Not built."""
-        not_built("container attach", "follow its logs, which lose nothing from the first line")
+    def attach(self, ref: str, options: AttachOptions) -> AbstractAsyncContextManager[Streams]:
+        """The main process's streams, of the next run if it has not started."""
+        return self._attaching.attach(self._with_agent(ref, "attach"), options)
+
+    async def resize(self, ref: str, size: TerminalSize) -> None:
+        """The terminal's size; Conflict when it does not run."""
+        await self._attaching.resize(self._with_agent(ref, "resize"), size)
+
+    async def top(self, ref: str, ps_args: str = "") -> ProcessTable:
+        """Its processes; Conflict when not running, InvalidParameter for arguments that are not known."""
+        return await self._watching.top(self._with_agent(ref, "top"), ps_args)
+
+    async def usage(self, ref: str) -> Usage | None:
+        """One sample; None when it does not run."""
+        return await self._watching.usage(self._with_agent(ref, "stats"))
+
+    def _with_agent(self, ref: str, what: str) -> str:
+        """The same reference; Unimplemented, which names the label, for a container without an agent."""
+        agentless.refuse(self._ledger.find(ref).record, what)
+        return ref
 
     async def _settled(self, ref: str) -> Live:
         """The container, after the start that may be under way."""

@@ -7,7 +7,6 @@ from typing import NoReturn
 
 from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.errors import Unimplemented
-from sockerless_ecs.model.exec import Exec
 from sockerless_ecs.model.network import Network
 from sockerless_ecs.model.volume import Volume
 
@@ -15,22 +14,6 @@ from sockerless_ecs.model.volume import Volume
 def not_built(operation: str, instead: str = "") -> NoReturn:
     """Raises Unimplemented that names the operation and, where there is one, the other way."""
     raise Unimplemented(f"{operation} is not implemented by this backend yet{instead and ': ' + instead}")
-
-
-class UnbuiltExecs:
-    """Execs come with the Docker API."""
-
-    async def create(self, ref: str, request: Exec) -> str:
-        """Not built."""
-        not_built("exec create")
-
-    async def start(self, exec_id: str) -> None:
-        """Not built."""
-        not_built("exec start")
-
-    async def inspect(self, exec_id: str) -> Exec:
-        """Not built."""
-        not_built("exec inspect")
 
 
 class UnbuiltNetworks:

@@ -21,9 +21,11 @@ from sockerless_ecs.services.janitor import Janitor, clean_up_job
 from sockerless_ecs.services.launch import Launch
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
 from sockerless_ecs.services.placing import Placing
+from sockerless_ecs.services.plain import Plain
 from sockerless_ecs.services.preparing import Preparer
 from sockerless_ecs.services.requests import Place, names, start_request
 from sockerless_ecs.services.restarts import Restarts
+from sockerless_ecs.services.sessions import prepare_sessions
 from sockerless_ecs.services.supervisor import Supervisor
 from sockerless_ecs.services.uploads import Uploads
 from sockerless_ecs.store.contract import Put
@@ -50,6 +52,7 @@ class Launcher:
         uploads: Uploads,
         place: Place,
         restarts: Restarts,
+        plain: Plain,
     ) -> None:
         self._jobs = jobs
         self._ledger = ledger
@@ -60,6 +63,7 @@ class Launcher:
         self._uploads = uploads
         self._place = place
         self._restarts = restarts
+        self._plain = plain
         self._in_flight: dict[str, Launch] = {}
         self.draining = False
 
@@ -192,6 +196,8 @@ class Launcher:
 
     async def _bring_up(self, live: Live) -> None:
         """The process runs: in the task that lingers from the last run if it can, else in a new one."""
+        if live.record.agentless:
+            return await self._plain.bring_up(live)
         if preparation := self._preparer.in_flight(live):
             try:
                 await preparation.outcome()
@@ -238,6 +244,7 @@ class Launcher:
         await self._ledger.save(
             Put(record), *([] if known else [Put(self._placing.new_run(record, task.arn))])
         )
+        await prepare_sessions(live, agent, record.run_id)
         try:
             started = await agent.start(start_request(record, record.run_id, self._place))
         except StartRefused as refusal:

@@ -64,7 +64,9 @@ def new_task(record: Container, place: Place) -> Task:
             cpu_units=size.cpu_units,
             memory_mib=size.memory_mib,
             storage_gib=size.storage_gib,
-            environment={TOKEN_VARIABLE: token, LAUNCH_VARIABLE: client_token},
+            environment={LAUNCH_VARIABLE: client_token}
+            if record.agentless
+            else {TOKEN_VARIABLE: token, LAUNCH_VARIABLE: client_token},
             tags={**place.tags, "sockerless.container": record.id, "sockerless.name": record.name},
         ),
     )
@@ -98,6 +100,9 @@ def start_request(record: Container, run_id: RunId, place: Place) -> StartReques
         linger_seconds=linger_seconds(record, place),
         hostname=record.config.hostname,
         health=health_check(record.config),
+        tty=record.config.tty,
+        stdin=record.config.open_stdin,
+        stdin_once=record.config.stdin_once,
     )
 
 

@@ -11,6 +11,7 @@ import trio
 from sockerless_ecs.agent import AgentClient, AgentEvent, AgentLost, AgentUnreachable, WrongAgent
 from sockerless_ecs.errors import NotFound, SockerlessError
 from sockerless_ecs.model.container import Container, ExitStatus, RunId, Task
+from sockerless_ecs.model.exec import Exec
 from sockerless_ecs.model.health import Health, HealthStatus
 from sockerless_ecs.model.lifecycle import Event, State
 from sockerless_ecs.model.task import OOM_REASON, TaskSnapshot
@@ -150,10 +151,23 @@ class Supervisor:
                 await self._drained(live, agent, event)
             case "health" if event.run == live.record.run_id and event.health is not None:
                 self._probed(live, event.health, event.time_ns)
+            case "exec_exited":
+                self._exec_exited(live, event)
         if self._concerns(live, arn):
             task = live.record.task
             assert task is not None
             live.become(task=replace(task, event_seq=max(task.event_seq, event.seq)))
+
+    def _exec_exited(self, live: Live, event: AgentEvent) -> None:
+        """One more process of the container ended; one of before this daemon nobody knows."""
+        code = event.code if event.code is not None else _KILLED
+        if ended := self._ledger.execs.end(event.exec, code, event.pid):
+            tell_exec_end(self._bus, live.record, ended, event.time_ns)
+
+    def _execs_lost(self, live: Live) -> None:
+        """The task is gone: nothing runs in it any more, and nobody tells how it ended."""
+        for ended in self._ledger.execs.lose(live.id):
+            tell_exec_end(self._bus, live.record, ended)
 
     async def _exited(self, live: Live, event: AgentEvent) -> None:
         """The process ended: persisted first, then told."""
@@ -183,6 +197,7 @@ class Supervisor:
         task: Task | None,
         error: str = "",
     ) -> None:
+        self._ledger.execs.give_up_waiting(live.id)
         lasted_seconds = (finished_ns - live.record.started_ns) / 1e9
         again = self._restarts.decide(live, code, lasted_seconds)
         record = live.become(
@@ -242,6 +257,7 @@ class Supervisor:
 
     async def _over(self, live: Live) -> None:
         """The container has ended and so has its task: a new start is a new task."""
+        self._execs_lost(live)
         if live.record.run_id is not None:
             live.announce_drained(live.record.run_id)
         run_id = live.record.run_id
@@ -256,7 +272,7 @@ class Supervisor:
 
         async def ask_ecs() -> None:
             try:
-                stopped.append(await self._watcher.wait_for(arn, lambda s: s.stopped))
+                stopped.append(await self._watcher.wait_for(arn, _stopped if task.agent_address else _main_ended))
             except NotFound:
                 stopped.append(None)
 
@@ -276,13 +292,15 @@ class Supervisor:
 
     async def _lost(self, live: Live, snapshot: TaskSnapshot | None) -> None:
         """The agent vanished with its task: ECS's word on the main container, else 137."""
+        self._execs_lost(live)
         main = snapshot.container(MAIN_CONTAINER) if snapshot else None
         reason = (main.reason if main else "") or (snapshot.stopped_reason if snapshot else "")
         oom = OOM_REASON in reason
         code = main.exit_code if main else None
         how = Event.LOST if code is None and not oom else Event.EXITED
         run_id = live.record.run_id
-        _LOG.warning("task_lost", container_id=live.id, code=code, reason=reason)
+        if not live.record.agentless:
+            _LOG.warning("task_lost", container_id=live.id, code=code, reason=reason)
         await self._ended(
             live,
             how,
@@ -296,6 +314,16 @@ class Supervisor:
             live.announce_drained(run_id)
         if _goes_at_its_end(live) and live.record.run_id == run_id:
             await self._remover.insist(live)
+
+
+def _stopped(snapshot: TaskSnapshot) -> bool:
+    return snapshot.stopped
+
+
+def _main_ended(snapshot: TaskSnapshot) -> bool:
+    """Where no agent tells it, ECS does before the task has stopped."""
+    main = snapshot.container(MAIN_CONTAINER)
+    return snapshot.stopped or (main is not None and main.exit_code is not None)
 
 
 def unwatched(health: Health | None) -> Health | None:
@@ -316,3 +344,9 @@ def _goes_at_its_end(live: Live) -> bool:
 def attributes(record: Container) -> Mapping[str, str]:
     """What Docker puts into the Actor of a container's event."""
     return {**record.config.labels, "image": record.config.image, "name": record.name}
+
+
+def tell_exec_end(bus: EventBus, record: Container, ended: Exec, time_ns: int = 0) -> None:
+    """Docker's event of an exec's end."""
+    told = {**attributes(record), "execID": ended.id, "exitCode": str(ended.exit_code)}
+    bus.emit("container", "exec_die", record.id, told, time_ns)

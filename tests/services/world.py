@@ -12,14 +12,17 @@ import trio
 import trio.testing
 
 from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.engine.attaching import Attaching
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
+from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
+from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
@@ -35,6 +38,7 @@ from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger, Live
 from sockerless_ecs.services.meeting import Meeting
 from sockerless_ecs.services.placing import Placing
+from sockerless_ecs.services.plain import Plain
 from sockerless_ecs.services.preparing import Preparer
 from sockerless_ecs.services.remover import Remover
 from sockerless_ecs.services.requests import Place
@@ -165,6 +169,7 @@ class World:
             uploads=self.uploads,
             place=PLACE,
             restarts=self.restarts,
+            plain=Plain(ledger=ledger, watcher=self.watcher, supervisor=self.supervisor, placing=self.placing),
         )
         self.reconciler = Reconciler(
             ledger=ledger,
@@ -198,6 +203,8 @@ class World:
             updater=Updater(ledger=ledger, bus=self.bus, default_cpu_units=256, default_memory_mib=512),
             listing=Listing(ledger),
             logs=self.logs,
+            attaching=Attaching(ledger=ledger, logs=self.logs, bus=self.bus),
+            watching=Watching(ledger=ledger),
             files=Files(
                 ledger=ledger,
                 launcher=self.launcher,
@@ -212,6 +219,7 @@ class World:
             ),
             nursery=services,
         )
+        self.execs = EngineExecs(ledger=ledger, bus=self.bus)
         self.system = EngineSystem(
             ledger=ledger,
             bus=self.bus,
