@@ -12,10 +12,10 @@ class Verdict(Enum):
     """What is done with a field that was asked for."""
 
     HONOURED = "honoured"
-    LATER = "not built yet: 501"
-    NEVER = "not possible on Fargate: 400"
-    WARNED = "without effect: said so in the answer"
-    SILENT = "without effect, and nobody misses it"
+    LATER = "501: not built yet"
+    NEVER = "400: not possible on Fargate"
+    WARNED = "no effect: a warning"
+    SILENT = "no effect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,13 @@ def _warned(advice: str, default: Callable[[Any], bool] = lambda _: False) -> Ru
     return Rule(Verdict.WARNED, advice, default)
 
 
-def _later(default: Callable[[Any], bool]) -> Rule:
-    return Rule(Verdict.LATER, "", default)
+def _later(advice: str, default: Callable[[Any], bool]) -> Rule:
+    return Rule(Verdict.LATER, advice, default)
+
+
+def _partly(advice: str) -> Rule:
+    """Judged value by value."""
+    return Rule(Verdict.HONOURED, advice)
 
 
 _OWN_TASK = "every container is alone in its Fargate task"
@@ -65,12 +70,12 @@ CONFIG: Mapping[str, Rule] = {
     "attach_stdin": HONOURED,
     "attach_stdout": HONOURED,
     "cmd": HONOURED,
-    "domainname": HONOURED,
+    "domainname": _partly("as HOSTNAME and in /etc/hosts; a warning, for uname shows the task's"),
     "entrypoint": HONOURED,
     "env": HONOURED,
     "exposed_ports": HONOURED,
     "healthcheck": HONOURED,
-    "hostname": HONOURED,
+    "hostname": _partly("as HOSTNAME and in /etc/hosts; a warning, for uname shows the task's"),
     "labels": HONOURED,
     "mac_address": _never("the VPC gives the addresses"),
     "network_disabled": _never("a Fargate task always has a network"),
@@ -98,7 +103,7 @@ HOST_CONFIG: Mapping[str, Rule] = {
     "blkio_device_write_iops": _warned(_NO_IO_LIMITS),
     "blkio_weight": _warned(_NO_IO_LIMITS),
     "blkio_weight_device": _warned(_NO_IO_LIMITS),
-    "cap_add": HONOURED,  # judged capability by capability
+    "cap_add": _partly("what every Fargate container may do anyway; others: 400"),
     "cap_drop": HONOURED,
     "cgroup": _warned(_OWN_TASK),
     "cgroup_parent": _warned(_OWN_TASK),
@@ -130,7 +135,7 @@ HOST_CONFIG: Mapping[str, Rule] = {
     "kernel_memory": _warned("use Memory"),
     "kernel_memory_tcp": _warned("use Memory"),
     "links": LATER,
-    "log_config": HONOURED,  # judged by its type
+    "log_config": _partly("logs go to CloudWatch Logs; drivers that Docker can read back may be named"),
     "masked_paths": _warned("Fargate masks what it masks"),
     "memory": HONOURED,
     "memory_reservation": _warned("a task has its memory to itself; use Memory"),
@@ -138,7 +143,7 @@ HOST_CONFIG: Mapping[str, Rule] = {
     "memory_swappiness": _warned("Fargate has no swap", _only(-1)),
     "mounts": LATER,
     "nano_cpus": HONOURED,
-    "network_mode": _later(_only("default", "bridge")),
+    "network_mode": _later("but `default` and `bridge` work", _only("default", "bridge")),
     "oom_kill_disable": _warned("Fargate's kernel does kill a task that is out of memory"),
     "oom_score_adj": _warned(_OWN_TASK),
     "pid_mode": _never(f"{_OWN_TASK}; leave it out", _only("private")),
@@ -150,17 +155,17 @@ HOST_CONFIG: Mapping[str, Rule] = {
     "publish_all_ports": LATER,
     "readonly_paths": _warned("Fargate protects what it protects"),
     "readonly_rootfs": HONOURED,
-    "restart_policy": HONOURED,  # judged by its name
+    "restart_policy": HONOURED,
     "runtime": _never("Fargate has one runtime; leave it out", _only("runc", "io.containerd.runc.v2")),
-    "security_opt": HONOURED,  # judged option by option
-    "shm_size": _later(_only(64 * 1024 * 1024)),
+    "security_opt": _partly("`no-new-privileges`, and what lifts limits that Fargate does not set"),
+    "shm_size": _later("but Docker's 64 MiB are there", _only(64 * 1024 * 1024)),
     "storage_opt": _never("give the size in GiB as the label sockerless.storage"),
     "sysctls": LATER,
     "tmpfs": LATER,
     "ulimits": HONOURED,
     "userns_mode": _warned("Fargate maps no users", _only("host")),
     "uts_mode": _never(f"{_OWN_TASK}; leave it out"),
-    "volume_driver": _later(_only("local")),
+    "volume_driver": _later("but `local` may be said", _only("local")),
     "volumes_from": LATER,
 }
 

@@ -11,12 +11,19 @@ import pytest
 
 from sockerless_ecs.cli import COMMANDS
 from sockerless_ecs.config.schema import keys
+from sockerless_ecs.http.create_fields import CONFIG, ENDPOINT, HOST_CONFIG, Verdict
+from sockerless_ecs.http.shapes.create import CreateBody, EndpointBody, HostConfigBody
 
 _ROOT = Path(__file__).resolve().parents[2]
 _README = (_ROOT / "README.md").read_text()
-_TABLE = re.compile(
-    r"<!-- configuration table: begin.*? -->\n(.*)<!-- configuration table: end -->", re.DOTALL
-)
+
+
+def _between(table: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- {table}: begin[^\n]* -->\n)(.*)(<!-- {table}: end -->)", re.DOTALL)
+
+
+_CONFIGURATION = _between("configuration table")
+_CREATE = _between("create fields table")
 
 
 def configuration_table() -> str:
@@ -27,6 +34,26 @@ def configuration_table() -> str:
             "**required**" if key.required else f"`{_shown(key.default)}`" if _shown(key.default) else ""
         )
         rows.append(f"| `{path}` | {default} | {key.help.replace('|', chr(92) + '|')} |")
+    return "\n".join(rows) + "\n"
+
+
+def create_fields_table() -> str:
+    """What belongs between the other two marks: every field of a create under what becomes of it."""
+    groups: dict[tuple[Verdict, str], list[str]] = {}
+    for shape, rules, prefix in (
+        (CreateBody, CONFIG, ""),
+        (HostConfigBody, HOST_CONFIG, ""),
+        (EndpointBody, ENDPOINT, "EndpointsConfig."),
+    ):
+        for name, key in zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True):
+            if name in {"host_config", "networking_config"}:
+                continue
+            rule = rules[name]
+            groups.setdefault((rule.verdict, rule.advice), []).append(f"`{prefix}{key}`")
+    rows = ["| answer | why, or how far | fields |", "|---|---|---|"]
+    order = list(Verdict)
+    for (verdict, advice), fields in sorted(groups.items(), key=lambda group: order.index(group[0][0])):
+        rows.append(f"| {verdict.value} | {advice} | {', '.join(fields)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -57,9 +84,16 @@ def test_ci_runs_the_test_command_as_the_readme_prints_it() -> None:
 
 def test_the_configuration_table_is_what_the_schema_says() -> None:
     """`python -m tests.cli.test_readme` writes it anew."""
-    found = _TABLE.search(_README)
+    found = _CONFIGURATION.search(_README)
     assert found is not None
-    assert found[1] == configuration_table()
+    assert found[2] == configuration_table()
+
+
+def test_the_table_of_a_creates_fields_is_what_becomes_of_them() -> None:
+    """Written anew by the same command."""
+    found = _CREATE.search(_README)
+    assert found is not None
+    assert found[2] == create_fields_table()
 
 
 @pytest.mark.parametrize(
@@ -76,11 +110,7 @@ def test_scripts_are_sound_bash() -> None:
 
 
 if __name__ == "__main__":
-    marked = re.sub(
-        r"(begin.*? -->\n).*(<!-- configuration table: end)",
-        lambda m: m[1] + configuration_table() + m[2],
-        _README,
-        flags=re.DOTALL,
-    )
+    marked = _CONFIGURATION.sub(lambda m: m[1] + configuration_table() + m[3], _README)
+    marked = _CREATE.sub(lambda m: m[1] + create_fields_table() + m[3], marked)
     (_ROOT / "README.md").write_text(marked)
     sys.stdout.write("README.md written\n")
