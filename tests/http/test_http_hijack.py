@@ -404,12 +404,13 @@ async def test_tls_half_closes_with_its_farewell(secure: tuple[int, ssl.SSLConte
 
 
 async def test_a_reset_is_a_client_that_is_gone(probe: Probe, stage: Stage) -> None:
-    plain = socket.create_connection(probe.address)
-    with plain:
-        plain.sendall(b"POST /linger HTTP/1.1\r\nHost: x\r\n\r\n")
-        plain.shutdown(socket.SHUT_WR)
-        await trio.to_thread.run_sync(plain.recv, 1 << 16)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    async with await probe.wire() as wire:
+        assert isinstance(wire.stream, trio.SocketStream)
+        await wire.send("POST", "/linger", b"", *UPGRADE)
+        await wire.head()
+        await half_close(wire)
+        assert await wire.takes(b"still here")
+        wire.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     with trio.fail_after(5):
         await stage.gone.wait()
 
