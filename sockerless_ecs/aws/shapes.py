@@ -17,6 +17,7 @@ from sockerless_ecs.model.taskdef import (
     LOG_STREAM_PREFIX,
     MAIN_CONTAINER,
     STOP_TIMEOUT_SECONDS,
+    Program,
     RunTaskRequest,
     TaskDefinition,
 )
@@ -27,6 +28,7 @@ _AGENT_PROGRAM = "/sockerless-agent"
 
 def definition_params(definition: TaskDefinition, tags: Mapping[str, str]) -> dict[str, Any]:
     """RegisterTaskDefinition's parameters."""
+    plain = definition.program is not None
     params = {
         "family": definition.family,
         "requiresCompatibilities": ["FARGATE"],
@@ -38,8 +40,10 @@ def definition_params(definition: TaskDefinition, tags: Mapping[str, str]) -> di
             "operatingSystemFamily": "LINUX",
         },
         "executionRoleArn": definition.execution_role_arn,
-        "volumes": [{"name": AGENT_VOLUME}],
-        "containerDefinitions": [_init_container(definition), _main_container(definition)],
+        "volumes": [] if plain else [{"name": AGENT_VOLUME}],
+        "containerDefinitions": [_plain_container(definition, definition.program)]
+        if definition.program
+        else [_init_container(definition), _main_container(definition)],
     }
     if definition.task_role_arn:
         params["taskRoleArn"] = definition.task_role_arn
@@ -136,6 +140,33 @@ def _main_container(definition: TaskDefinition) -> dict[str, Any]:
         "linuxParameters": {"initProcessEnabled": False},
         "logConfiguration": _logs(definition),
     }
+
+
+def _plain_container(definition: TaskDefinition, program: Program) -> dict[str, Any]:
+    """The user's own process, as ECS starts it."""
+    linux: dict[str, Any] = {"initProcessEnabled": program.init}
+    if program.cap_drop:
+        linux["capabilities"] = {"drop": list(program.cap_drop)}
+    container: dict[str, Any] = {
+        "name": MAIN_CONTAINER,
+        "image": definition.image,
+        "essential": True,
+        "entryPoint": list(program.entrypoint),
+        "command": list(program.command),
+        "environment": _environment(dict(program.environment)),
+        "stopTimeout": program.stop_seconds,
+        "readonlyRootFilesystem": definition.readonly_root,
+        "linuxParameters": linux,
+        "logConfiguration": _logs(definition),
+    }
+    if program.user:
+        container["user"] = program.user
+    if program.working_dir:
+        container["workingDirectory"] = program.working_dir
+    if program.open_files is not None:
+        soft, hard = program.open_files
+        container["ulimits"] = [{"name": "nofile", "softLimit": soft, "hardLimit": hard}]
+    return container
 
 
 def _mount() -> dict[str, Any]:

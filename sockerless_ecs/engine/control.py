@@ -10,7 +10,7 @@ import trio
 from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable, WrongAgent
 from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import Conflict, SockerlessError, StoreUnusable, Unavailable
-from sockerless_ecs.model import restart, signals
+from sockerless_ecs.model import agentless, restart, signals
 from sockerless_ecs.model.container import RunId
 from sockerless_ecs.model.lifecycle import Event, State
 from sockerless_ecs.services.events import EventBus
@@ -96,6 +96,8 @@ class Control:
         Where the agent does not answer, ECS stops the task if the signal `ends_task`; else Unavailable.
         """
         own = live.record.config.stop_signal
+        if wanted.name not in ("SIGKILL", "SIGTERM") and not ends_task:
+            agentless.refuse(live.record, f"the signal {wanted.name}")
         ends = wanted == _KILL or not own or signals.parse(own) == wanted
         if ends:
             self._restarts.call_off(live)
@@ -113,6 +115,7 @@ class Control:
 
     async def pause(self, live: Live) -> None:
         """Freeze the processes; Conflict in Docker's words."""
+        agentless.refuse(live.record, "pause")
         match live.record.state:
             case State.PAUSED:
                 raise Conflict(f"Container {live.id} is already paused")
@@ -135,6 +138,7 @@ class Control:
 
     async def unpause(self, live: Live) -> None:
         """Let the processes go on; fails, as Docker does, when they are not paused."""
+        agentless.refuse(live.record, "unpause")
         if live.record.state is not State.PAUSED:
             raise SockerlessError(f"Container {live.id} is not paused")
         agent, run_id = self._reachable(live, "unpaused")
@@ -207,7 +211,8 @@ class Control:
     async def _stop_task(self, live: Live) -> None:
         task = live.record.task
         if task is not None and task.arn is not None:
-            await self._ecs.stop_task(task.arn, "its agent does not answer")
+            reason = "it was asked to stop" if live.record.agentless else "its agent does not answer"
+            await self._ecs.stop_task(task.arn, reason)
 
 
 async def told(live: Live) -> None:

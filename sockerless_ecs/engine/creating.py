@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import trio
 
 from sockerless_ecs.engine import naming
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.merging import check_health, merged
 from sockerless_ecs.errors import Conflict, InvalidParameter
-from sockerless_ecs.model import restart, signals, sizing
-from sockerless_ecs.model.container import Container, CreateRequest, new_container_id
+from sockerless_ecs.model import agentless, restart, signals, sizing
+from sockerless_ecs.model.container import Container, CreateRequest, is_agentless, new_container_id
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.services.definitions import Definitions
 from sockerless_ecs.services.events import EventBus
@@ -51,6 +53,10 @@ class Creator:
         restart.check_policy(request.host.restart_policy)
         if request.host.auto_remove and request.host.restart_policy.name not in ("", "no"):
             raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
+        plain = is_agentless(config.labels)
+        if plain:
+            agentless.check(request, image.config.stop_signal)
+            config = replace(config, healthcheck=None)  # nobody would probe
         sizing.size(
             request.host.nano_cpus,
             request.host.memory_bytes,
@@ -72,7 +78,10 @@ class Creator:
                 image_pull=pull,
                 architecture=image.architecture,
                 task_definition_arn=await self._definitions.ensure(
-                    pull, image.architecture, readonly_root=request.host.readonly_rootfs
+                    pull,
+                    image.architecture,
+                    readonly_root=request.host.readonly_rootfs,
+                    program=agentless.program_of(config, request.host) if plain else None,
                 ),
             )
             with trio.CancelScope(shield=True):  # what the store has, memory has

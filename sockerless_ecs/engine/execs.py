@@ -16,6 +16,7 @@ from sockerless_ecs.engine.contract import Streams, TerminalSize
 from sockerless_ecs.engine.running import RunningExec
 from sockerless_ecs.engine.streams import ClientStreams, detach_keys, frames
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError
+from sockerless_ecs.model import agentless
 from sockerless_ecs.model.exec import Exec
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.log import STDOUT, LogLine
@@ -38,6 +39,7 @@ class EngineExecs:
     async def create(self, ref: str, request: Exec) -> str:
         """The new exec's id; Conflict when the container does not run or is paused."""
         live = self._ledger.find(ref)
+        agentless.refuse(live.record, "exec")
         _require_running(live, ref)
         if request.privileged:
             raise InvalidParameter(

@@ -18,6 +18,15 @@ RunId = NewType("RunId", str)
 TaskArn = NewType("TaskArn", str)
 
 
+AGENT_LABEL = "sockerless.agent"
+"""`off`: plain ECS without our agent, for images that insist on being PID 1."""
+
+
+def is_agentless(labels: Mapping[str, str]) -> bool:
+    """Whether these labels ask for no agent."""
+    return labels.get(AGENT_LABEL, "").lower() in ("off", "false", "0")
+
+
 def new_container_id() -> ContainerId:
     """A fresh random id, as Docker makes them."""
     return ContainerId(secrets.token_hex(32))
@@ -182,6 +191,11 @@ class Container:
         return self.state.active or (self.state is State.STARTING and self.by_policy)
 
     @property
+    def agentless(self) -> bool:
+        """Whether it runs without our agent: ECS starts its process, stops it and says how it ended."""
+        return is_agentless(self.config.labels)
+
+    @property
     def argv(self) -> tuple[str, ...]:
         """Entrypoint and command as one."""
         return (self.config.entrypoint or ()) + (self.config.cmd or ())
@@ -199,6 +213,8 @@ class Run:
     started_ns: int = 0
     finished_ns: int = 0
     exit_code: int | None = None
+    agentless: bool = False
+    """Its log stream is the process's own output and nothing else."""
     lines: int | None = None
     """How many lines it wrote, once its output is known to be whole."""
 

@@ -27,6 +27,22 @@ _SHAPE = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What ECS itself runs where there is no agent: part of the definition, and readable in it."""
+
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    user: str
+    working_dir: str
+    stop_seconds: int
+    init: bool
+    cap_drop: tuple[str, ...]
+    open_files: tuple[int, int] | None
+    """The soft and the hard limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDefinition:
     """Only *where* to run. What to run is told to the agent, so one image needs one definition."""
 
@@ -45,6 +61,8 @@ class TaskDefinition:
     agent_port: int
     start_timeout_seconds: int
     readonly_root: bool = False
+    program: Program | None = None
+    """Instead of the agent, for a container that does without."""
     shape: int = _SHAPE
     cpu_units: int = _BASE_CPU_UNITS
     memory_mib: int = _BASE_MEMORY_MIB

@@ -8,15 +8,18 @@ import structlog
 import trio
 
 from sockerless_ecs.agent import AwslogsParser
-from sockerless_ecs.aws import LogPage, Logs
+from sockerless_ecs.aws import CloudEvent, LogPage, Logs
 from sockerless_ecs.errors import NotFound
 from sockerless_ecs.model.container import Run
-from sockerless_ecs.model.log import LogLine
+from sockerless_ecs.model.log import STDOUT, LogLine
+from sockerless_ecs.services.ledger import now_ns
 
 _LOG = structlog.get_logger(__name__)
 _LATE_SECONDS = 30.0
 """How long the log driver may take to bring the end of an ended run (it flushes every 5 s)."""
 _AGAIN_SECONDS = 0.5
+_FLUSHED_NS = 8 * 10**9
+_NS_PER_MS = 10**6
 
 
 class Archive:
@@ -26,12 +29,19 @@ class Archive:
         self._logs = logs
         self._group = group
 
-    async def lines(self, run: Run, first: int, last: int | None) -> AsyncGenerator[Sequence[LogLine], None]:
+    def lines(self, run: Run, first: int, last: int | None) -> AsyncGenerator[Sequence[LogLine], None]:
         """Batches of the lines `first` to `last` (None = to the end of the run).
 
         Waits a bounded time for lines that CloudWatch does not have yet; what it never gets is logged as
         missing and left out.
         """
+        read = self._plain_lines if run.agentless else self._numbered_lines
+        return read(run, first, last)
+
+    async def _numbered_lines(
+        self, run: Run, first: int, last: int | None
+    ) -> AsyncGenerator[Sequence[LogLine], None]:
+        """What our agent has written, which says where a run begins and ends and what is missing."""
         parser = AwslogsParser(run.id)
         token: str | None = None
         deadline = trio.current_time() + _LATE_SECONDS
@@ -59,11 +69,36 @@ class Archive:
         if end is None or reached < end:
             _tell_missing(run, reached + 1, end)
 
+    async def _plain_lines(
+        self, run: Run, first: int, last: int | None
+    ) -> AsyncGenerator[Sequence[LogLine], None]:
+        """A stream with nothing of ours in it: nobody has counted its lines, nothing marks their end."""
+        token: str | None = None
+        number = 0
+        while last is None or number < last:
+            page = await self._page(run, token)
+            events = page.events if page else ()
+            numbered = [_line(at, event) for at, event in enumerate(events, number + 1)]
+            if batch := [line for line in numbered if first <= line.number <= (last or line.number)]:
+                yield batch
+            number += len(numbered)
+            if page is not None:
+                token = page.next_token
+            if page is None or page.last:
+                flushed = now_ns() > run.finished_ns + _FLUSHED_NS
+                if run.exit_code is None or flushed:
+                    return
+                await trio.sleep(_AGAIN_SECONDS)
+
     async def _page(self, run: Run, token: str | None) -> LogPage | None:
         try:
             return await self._logs.events(self._group, run.log_stream, token=token)
         except NotFound:
             return None
+
+
+def _line(number: int, event: CloudEvent) -> LogLine:
+    return LogLine(number, event.time_ms * _NS_PER_MS, STDOUT, event.message.encode() + b"\n")
 
 
 def _tell_gaps(run: Run, reached: int, lines: Sequence[LogLine]) -> None:

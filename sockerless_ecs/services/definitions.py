@@ -10,7 +10,7 @@ import trio
 from sockerless_ecs.aws import Ecs
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model.cleanup import KnownDefinition
-from sockerless_ecs.model.taskdef import TaskDefinition
+from sockerless_ecs.model.taskdef import Program, TaskDefinition
 from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.store.contract import Delete, Put
 
@@ -50,14 +50,16 @@ class Definitions:
             await self._ledger.save(Delete(KnownDefinition, key))
             self._ledger.definitions.pop(key, None)
 
-    async def ensure(self, image: str, architecture: str, *, readonly_root: bool = False) -> str:
-        """The ARN of the definition that runs `image` (a reference by digest)."""
+    async def ensure(
+        self, image: str, architecture: str, *, readonly_root: bool = False, program: Program | None = None
+    ) -> str:
+        """The ARN of the definition that runs `image` (a reference by digest), by our agent or `program`."""
         if architecture not in _ECS_ARCHITECTURES:
             raise InvalidParameter(f"Fargate runs linux/amd64 and linux/arm64 images, not {architecture}")
         template = self._template
         definition = TaskDefinition(
             image=image,
-            agent_image=await self._agent_image(),
+            agent_image="" if program else await self._agent_image(),
             architecture=_ECS_ARCHITECTURES[architecture],
             execution_role_arn=template.execution_role_arn,
             task_role_arn=template.task_role_arn,
@@ -68,6 +70,7 @@ class Definitions:
             agent_port=template.agent_port,
             start_timeout_seconds=template.start_timeout_seconds,
             readonly_root=readonly_root,
+            program=program,
         )
         async with self._locks.setdefault(definition.hash, trio.Lock()):
             if known := self._ledger.definitions.get(definition.hash):

@@ -34,7 +34,7 @@ class Meeting:
         if task.agent_address is None:
             snapshot = await self._snapshot(task.arn, lambda s: s.address is not None or s.stopped)
             if snapshot.stopped:
-                raise _stopped_early(snapshot)
+                raise stopped_early(snapshot)
             task = replace(task, agent_address=snapshot.address)
             live.become(task=task)
         reasons: list[Unavailable] = []
@@ -58,7 +58,7 @@ class Meeting:
         except Unavailable as lost:
             return lost
         if snapshot.stopped:
-            return _stopped_early(snapshot)
+            return stopped_early(snapshot)
         groups = ", ".join(self._place.security_groups)
         return Unavailable(
             f"the agent at {task.agent_address}:{self._place.agent_port} did not answer although the task "
@@ -73,7 +73,8 @@ class Meeting:
             raise Unavailable(f"the task was lost: {error}") from error
 
 
-def _stopped_early(snapshot: TaskSnapshot) -> Unavailable:
+def stopped_early(snapshot: TaskSnapshot) -> Unavailable:
+    """What to say of a task whose process never ran."""
     reasons = [f"{c.name}: {c.reason}" for c in snapshot.containers if c.reason]
     codes = [f"{c.name} exited with {c.exit_code}" for c in snapshot.containers if c.exit_code is not None]
     what = "; ".join([snapshot.stopped_reason or snapshot.stop_code or "no reason given", *reasons, *codes])

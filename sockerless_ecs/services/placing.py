@@ -9,6 +9,7 @@ import trio
 from sockerless_ecs.agent import AgentClient
 from sockerless_ecs.aws import Ecs, TokenReused
 from sockerless_ecs.errors import NotFound
+from sockerless_ecs.model.agentless import program_of
 from sockerless_ecs.model.container import Container, Run, RunId, Task, TaskArn
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.taskdef import log_stream
@@ -43,13 +44,18 @@ class Placing:
         self._meeting = meeting
         self._place = place
 
-    async def agent(self, live: Live) -> AgentClient:
-        """The agent of the container's task, which is asked for if there is none yet; it is supervised."""
+    async def task(self, live: Live) -> Task:
+        """The container's task, which is asked for if there is none yet."""
         task = live.record.task
         if task is None:
             task = await self._request(live)
         if task.arn is None:
             task = await self._run_task(live, task)
+        return task
+
+    async def agent(self, live: Live) -> AgentClient:
+        """The agent of the container's task, which is asked for if there is none yet; it is supervised."""
+        task = await self.task(live)
         agent = live.agent = await self._meeting.meet(live, task)
         self._supervisor.follow(live)
         return agent
@@ -79,7 +85,14 @@ class Placing:
         run_id: RunId | None = record.run_id
         assert run_id is not None
         number = len([run for run in self._ledger.runs_of(record.id) if run.id != run_id]) + 1
-        run = Run(id=run_id, container_id=record.id, number=number, task_arn=arn, log_stream=log_stream(arn))
+        run = Run(
+            id=run_id,
+            container_id=record.id,
+            number=number,
+            task_arn=arn,
+            log_stream=log_stream(arn),
+            agentless=record.agentless,
+        )
         self._ledger.runs[run_id] = run
         return run
 
@@ -97,7 +110,10 @@ class Placing:
             await self._definitions.renew(live.record.task_definition_arn)
             record = live.record
             arn = await self._definitions.ensure(
-                record.image_pull, record.architecture, readonly_root=record.host.readonly_rootfs
+                record.image_pull,
+                record.architecture,
+                readonly_root=record.host.readonly_rootfs,
+                program=program_of(record.config, record.host) if record.agentless else None,
             )
             live.become(task_definition_arn=arn)
             task = await self._request(live)

@@ -270,9 +270,11 @@ class Supervisor:
         """Reach the agent again, or find that the task has stopped and settle what that means."""
         stopped: list[TaskSnapshot | None] = []
 
+        over = _stopped if task.agent_address else _main_ended
+
         async def ask_ecs() -> None:
             try:
-                stopped.append(await self._watcher.wait_for(arn, _stopped if task.agent_address else _main_ended))
+                stopped.append(await self._watcher.wait_for(arn, over))
             except NotFound:
                 stopped.append(None)
 
