@@ -16,7 +16,7 @@ from tests.agent.conftest import AgentTask
 async def received(streams: AgentStreams) -> bytes:
     """Everything up to the proper end."""
     data = bytearray()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while some := await streams.receive():
             data += some
     return bytes(data)

@@ -64,9 +64,8 @@ async def test_exec_has_a_terminal_of_its_own(start_agent: StartAgent) -> None:
 
 async def test_keys_make_signals_and_the_end_of_input(start_agent: StartAgent) -> None:
     async with start_agent() as task, task.client.attach("r1", after=0) as streams:
-        await start(
-            task, "trap 'echo interrupted' INT; echo up; cat; cat; echo end", stdin=True, stdin_once=True
-        )
+        waiting = "trap stop=1 INT; echo up; while [ -z $stop ]; do sleep 0.02; done"
+        await start(task, f"{waiting}; echo interrupted; cat; echo end", stdin=True, stdin_once=True)
         await received_until(streams, b"up\r\n")
         await streams.send(b"\x03")
         await received_until(streams, b"interrupted\r\n")
