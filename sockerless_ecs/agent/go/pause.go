@@ -41,13 +41,14 @@ func (a *agent) setPaused(w http.ResponseWriter, r *http.Request, wanted bool) {
 	}
 }
 
-// stopEverything repeats itself: what is stopped cannot fork, and what had forked is met again.
+// stopEverything repeats itself: what is stopped cannot fork, and what had forked is met again. What
+// waits in the kernel (D: for a disk, or in vfork for a child that is stopped) stops before it goes on.
 func stopEverything() bool {
 	for began := time.Now(); time.Since(began) < pauseLimit; time.Sleep(time.Millisecond) {
 		signalEverything(syscall.SIGSTOP)
 		running := 0
 		for _, p := range contained() {
-			if p.state != 'T' && p.state != 't' {
+			if p.state == 'R' || p.state == 'S' {
 				running++
 			}
 		}
