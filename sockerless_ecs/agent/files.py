@@ -144,8 +144,6 @@ async def _upload(upgraded: Upgraded, tar: AsyncIterator[bytes]) -> None:
     async def send() -> None:
         try:
             await _send_frames(upgraded.stream, tar)
-        except AgentLost:
-            pass  # it may have answered before it hung up: who listens knows
         except Exception as error:  # noqa: BLE001 - handed over, so that it comes out as it is
             sent.append(error)
             nursery.cancel_scope.cancel()
@@ -170,8 +168,17 @@ async def _send_frames(stream: TlsStream, tar: AsyncIterator[bytes]) -> None:
     async for data in tar:
         for start in range(0, len(data), _FRAME_BYTES):
             piece = data[start : start + _FRAME_BYTES]
-            await stream.send_all(len(piece).to_bytes(8, "big") + piece)
-    await stream.send_all(bytes(8))
+            if not await _sent(stream, len(piece).to_bytes(8, "big") + piece):
+                return
+    await _sent(stream, bytes(8))
+
+
+async def _sent(stream: TlsStream, frame: bytes) -> bool:
+    try:
+        await stream.send_all(frame)
+    except AgentLost:
+        return False  # the agent may have answered before it hung up: who listens knows
+    return True
 
 
 async def _outcome(upgraded: Upgraded) -> _Outcome | AgentLost:

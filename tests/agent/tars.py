@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from sockerless_ecs.agent import AgentClient, files
 
 LIMIT = 1 << 30
+Entries = Sequence[tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]]
 
 
 def member(name: str | bytes, kind: bytes = tarfile.REGTYPE, **fields: object) -> tarfile.TarInfo:
@@ -22,7 +23,7 @@ def member(name: str | bytes, kind: bytes = tarfile.REGTYPE, **fields: object) -
     return info
 
 
-def tar_of(members: Iterable[tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]]) -> bytes:
+def tar_of(members: Entries) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape") as tar:
         for each in members:
@@ -41,7 +42,7 @@ async def pieces(data: bytes, size: int = 64 * 1024) -> AsyncIterator[bytes]:
 async def put(
     agent: AgentClient,
     folder: Path | str,
-    members: Iterable[tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]],
+    members: Entries,
     **options: object,
 ) -> None:
     wishes = {"limit_bytes": LIMIT, **options}
