@@ -26,6 +26,8 @@ _ANSWER_SECONDS = 10
 """How long an agent may take to answer."""
 _KILL_SECONDS = 10.0
 """How long SIGKILL may take before the task itself is stopped."""
+_OF_ECS = ("SIGKILL", "SIGTERM")
+"""What StopTask can send."""
 _KILL = signals.parse("SIGKILL")
 
 
@@ -53,6 +55,8 @@ class Control:
         if grace_seconds is None:
             grace_seconds = _GRACE_SECONDS if config.stop_timeout is None else config.stop_timeout
         wanted = signals.parse(signal or config.stop_signal or "SIGTERM")
+        if signal and wanted.name not in _OF_ECS:
+            agentless.refuse(live.record, f"the signal {wanted.name}")
         await self.settled(live)
         if not live.record.active:
             return  # it has ended by itself since this was asked for
@@ -96,7 +100,7 @@ class Control:
         Where the agent does not answer, ECS stops the task if the signal `ends_task`; else Unavailable.
         """
         own = live.record.config.stop_signal
-        if wanted.name not in ("SIGKILL", "SIGTERM") and not ends_task:
+        if wanted.name not in _OF_ECS and not ends_task:
             agentless.refuse(live.record, f"the signal {wanted.name}")
         ends = wanted == _KILL or not own or signals.parse(own) == wanted
         if ends:

@@ -140,7 +140,7 @@ def _is_id(wanted: str, image: Image) -> bool:
 
 
 def _running(users: Sequence[Container]) -> Container | None:
-    return next((user for user in users if user.state.alive or user.state is State.STARTING), None)
+    return next((user for user in users if user.active or user.state is State.STARTING), None)
 
 
 def _refuse_running(image: Image, users: Sequence[Container]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
+from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model.health import Health
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.taskdef import RunTaskRequest
@@ -23,8 +24,11 @@ AGENT_LABEL = "sockerless.agent"
 
 
 def is_agentless(labels: Mapping[str, str]) -> bool:
-    """Whether these labels ask for no agent."""
-    return labels.get(AGENT_LABEL, "").lower() in ("off", "false", "0")
+    """Whether these labels ask for no agent; raises InvalidParameter for what is neither on nor off."""
+    value = labels.get(AGENT_LABEL, "").lower()
+    if value not in ("", "on", "true", "1", "off", "false", "0"):
+        raise InvalidParameter(f'label {AGENT_LABEL}: "{value}" is neither on nor off')
+    return value in ("off", "false", "0")
 
 
 def new_container_id() -> ContainerId:

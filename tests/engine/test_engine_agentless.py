@@ -65,6 +65,12 @@ async def _start(world: World, live: Live) -> None:
 )
 def test_label_is_off_by_any_of_docker_s_words(value: str, off: bool) -> None:
     assert is_agentless({"sockerless.agent": value}) is off
+    assert not is_agentless({})
+
+
+async def test_label_that_is_neither_on_nor_off_is_refused(world: World) -> None:
+    with pytest.raises(InvalidParameter, match='"maybe" is neither on nor off'):
+        await _create(world, labels={"sockerless.agent": "maybe"})
 
 
 async def test_definition_has_the_process_and_no_agent(world: World, autojump_clock: MockClock) -> None:
@@ -177,6 +183,7 @@ async def test_what_needs_an_agent_names_the_label(world: World, autojump_clock:
     live = await _started(world)
     verbs: list[Callable[[], Awaitable[object]]] = [
         lambda: world.containers.kill(live.id, "HUP"),
+        lambda: world.containers.stop(live.id, signal="INT"),
         lambda: world.containers.pause(live.id),
         lambda: world.containers.unpause(live.id),
         lambda: world.containers.top(live.id),
