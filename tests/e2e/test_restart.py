@@ -28,7 +28,7 @@ async def test_failing_container_is_restarted_as_often_as_it_may(api: Api, cloud
     container = await api.run("sh", "-c", script, HostConfig=_policy("on-failure", 3))
 
     async def done() -> bool:
-        return (await _state(api, container))["Status"] == "exited"
+        return bool((await _state(api, container))["Status"] == "exited")
 
     await eventually(done)
     shown = await api.inspect(container)
@@ -76,7 +76,7 @@ async def test_lost_task_is_followed_by_a_new_one(api: Api, cloud: Cloud) -> Non
 
     async def elsewhere() -> bool:
         shown = await api.inspect(container)
-        return shown["State"]["Status"] == "running" and shown["RestartCount"] == 1
+        return bool(shown["State"]["Status"] == "running" and shown["RestartCount"] == 1)
 
     await eventually(elsewhere)
     assert (await api.inspect(container))["AgentAddress"] != address
@@ -107,7 +107,7 @@ async def test_daemon_that_died_in_the_pause_is_followed_by_one_that_restarts(ne
 
     async def waits() -> bool:
         shown = await api.inspect(container)
-        return shown["RestartCount"] >= 5 and shown["State"]["Status"] == "restarting"
+        return bool(shown["RestartCount"] >= 5 and shown["State"]["Status"] == "restarting")
 
     await eventually(waits)
     daemon.kill()
