@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -16,12 +17,13 @@ from sockerless_ecs.model.reference import Reference, familiar, familiar_name
 from sockerless_ecs.registry import manifest
 from sockerless_ecs.registry.addresses import Addresses
 from sockerless_ecs.registry.answer import Answer, error_code, error_text
+from sockerless_ecs.registry.blob import Sink, streamed
 from sockerless_ecs.registry.config import ConfigFile, read_config
 from sockerless_ecs.registry.digest import digest_of, verify
 from sockerless_ecs.registry.login import Login, Scope
 from sockerless_ecs.registry.platform import Platform
 from sockerless_ecs.registry.push import RepositoryTarget
-from sockerless_ecs.registry.retries import Retries
+from sockerless_ecs.registry.retries import Retries, Transient
 from sockerless_ecs.registry.transport import Credentials, Transport
 
 _MANIFEST_LIMIT = 4 << 20
@@ -118,6 +120,45 @@ class RegistryClient:
         if answer.status != _OK:
             raise Unavailable(f"{registry} answered {answer.status}: is it a registry?")
 
+    async def layers(self, reference: Reference, login: Login | None = None) -> Sequence[manifest.Descriptor]:
+        """The layers of the image that a reference by its manifest's digest names, lowest first."""
+        _, found = await self._manifest(reference, reference.wanted, login)
+        if not isinstance(found, manifest.Manifest):
+            raise Unavailable(f"{familiar(reference)}: it names an index, not one image")
+        return found.layers
+
+    def open_blob(
+        self, reference: Reference, digest: str, login: Login | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A blob as it comes; reading raises `NotFound`, `Unavailable` when it is not what the digest says.
+
+        Who stops reading before the end has nothing that was verified.
+        """
+
+        async def fetch(sink: Sink) -> None:
+            begun = False
+
+            async def pass_on(piece: bytes) -> None:
+                nonlocal begun
+                begun = True
+                await sink(piece)
+
+            async def attempt() -> Answer:
+                try:
+                    return await self._once(reference, f"blobs/{digest}", login, _CONFIG_LIMIT, pass_on)
+                except Transient as error:
+                    if begun:
+                        raise Unavailable(f"{error}, in the middle of {digest}") from error
+                    raise
+
+            answer = await self._retries.call(attempt)
+            if answer.status == _MISSING:
+                raise NotFound(f"{familiar(reference)}: its layer {digest} is missing in the registry")
+            if answer.status != _OK:
+                raise _failure(answer, reference)
+
+        return streamed(fetch, digest, familiar(reference))
+
     def repository(self, reference: Reference, login: Login | None = None) -> RepositoryTarget:
         """The repository of a reference as a place to push to."""
         scope = self._scope(reference, login, push=True)
@@ -150,18 +191,22 @@ class RegistryClient:
         return read_config(answer.body, name)
 
     async def _get(self, reference: Reference, what: str, login: Login | None, limit: int) -> Answer:
+        return await self._retries.call(partial(self._once, reference, what, login, limit))
+
+    async def _once(
+        self, reference: Reference, what: str, login: Login | None, limit: int, sink: Sink | None = None
+    ) -> Answer:
         scope = self._scope(reference, login, push=False)
         accept = {"Accept": manifest.ACCEPT} if what.startswith("manifests/") else {"Accept": "*/*"}
-        request = partial(
-            self._transport.request,
+        return await self._transport.request(
             "GET",
             f"v2/{reference.repository}/{what}",
             registry=reference.registry,
             scope=scope,
             limit=limit,
             headers=accept,
+            sink=sink,
         )
-        return await self._retries.call(request)
 
     def _scope(self, reference: Reference, login: Login | None, *, push: bool) -> Scope:
         base_url = self._addresses.base_url(reference.registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
@@ -19,6 +19,7 @@ _BASIC_LIFETIME_SECONDS = 300.0
 _TOKEN_LIFETIME_SECONDS = 60.0
 _TOKEN_LIMIT = 1 << 20
 _CLIENT_ID = "sockerless-ecs"
+_PIECE_BYTES = 256 << 10
 _TOO_MANY, _BROKEN = 429, 500
 
 Credentials = Callable[[str], Awaitable[Login | None]]
@@ -33,6 +34,7 @@ class _Request:
     limit: int
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    sink: Callable[[bytes], Awaitable[None]] | None = None
 
 
 class Transport:
@@ -53,17 +55,24 @@ class Transport:
         limit: int,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        sink: Callable[[bytes], Awaitable[None]] | None = None,
     ) -> Answer:
         """One attempt, a second one with credentials if asked for them; any status is an answer.
 
         Raises `Transient` for what may pass, `Unauthorized` for a login that is refused, `Unavailable` for
-        an answer beyond the limit.
+        an answer beyond the limit. The body of a success goes to the sink as it comes, if there is one.
         """
         url = urljoin(f"{scope.base_url}/", path)
         _refuse_downgrade(scope.base_url, url, registry)
         ours = _origin(url) == _origin(scope.base_url)
         request = _Request(
-            method=method, url=url, registry=registry, limit=limit, headers=headers or {}, content=content
+            method=method,
+            url=url,
+            registry=registry,
+            limit=limit,
+            headers=headers or {},
+            content=content,
+            sink=sink,
         )
         answer = await self._send(request, self._tokens.get(scope) if ours else None)
         if answer.status != httpx.codes.UNAUTHORIZED or not ours:
@@ -130,6 +139,8 @@ class Transport:
     async def _send(self, request: _Request, authorization: str | None) -> Answer:
         registry = request.registry
         headers = {"Accept-Encoding": "identity", **request.headers}
+        if request.content is not None:
+            headers["Content-Length"] = str(len(request.content))
         if authorization:
             headers["Authorization"] = authorization
         try:
@@ -137,10 +148,13 @@ class Transport:
                 request.method,
                 request.url,
                 headers=headers,
-                content=request.content,
+                content=_content(request.content),
                 follow_redirects=request.method in ("GET", "HEAD"),
             ) as response:
-                body = await _bounded(response, request.limit, registry)
+                if request.sink is not None and response.status_code == httpx.codes.OK:
+                    body = await _passed_on(response, request.sink)
+                else:
+                    body = await _bounded(response, request.limit, registry)
                 return Answer(
                     status=response.status_code,
                     headers=response.headers,
@@ -154,6 +168,16 @@ class Transport:
             host = httpx.URL(request.url).netloc.decode()
             where = registry if host == registry else f"{registry} at {host}"
             raise Transient(f"registry {where} cannot be reached: {_reason(error)}") from error
+
+
+async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(content), _PIECE_BYTES):
+        yield content[start : start + _PIECE_BYTES]
+
+
+def _content(content: bytes | None) -> bytes | AsyncGenerator[bytes, None] | None:
+    """What is large is not left with httpx, whose requests and answers refer to each other till collected."""
+    return content if content is None or len(content) <= _PIECE_BYTES else _pieces(content)
 
 
 class _Token(msgspec.Struct):
@@ -191,6 +215,20 @@ async def _bounded(response: httpx.Response, limit: int, registry: str) -> bytes
     if left < 0:
         raise Unavailable(f"registry {registry} sent more than the {limit >> 20} MiB that this may have")
     return b"".join(chunks)
+
+
+async def _passed_on(response: httpx.Response, sink: Callable[[bytes], Awaitable[None]]) -> bytes:
+    chunks = response.aiter_bytes()
+    async for chunk in chunks:
+        try:
+            await sink(chunk)
+        except BaseException:
+            with trio.CancelScope() as over:  # ends httpx's generators, as above
+                over.cancel()
+                async for _ in chunks:
+                    pass
+            raise
+    return b""
 
 
 def _reason(error: BaseException) -> str:
