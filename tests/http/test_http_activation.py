@@ -6,13 +6,19 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import trio
 
+from sockerless_ecs.config import Settings
+from sockerless_ecs.config.schema import EcsSettings, ListenSettings
+from sockerless_ecs.daemon import _listeners, _listening
+from sockerless_ecs.errors import Misconfigured
 from sockerless_ecs.http.activation import inherited_listener, inherited_sockets, is_beyond_this_machine
 from tests.http.probe import start_probe
+from tests.http.test_http_listeners import entries
 from tests.http.wire import Wire
 
 _PROGRAM = """
@@ -123,3 +129,47 @@ async def test_an_inherited_socket_serves_and_its_file_stays(
 def test_only_tcp_beyond_loopback_is_open_to_others(unix: socket.socket, tcp: socket.socket) -> None:
     with unix, tcp, socket.create_server(("0.0.0.0", 0)) as everywhere:
         assert [is_beyond_this_machine(sock) for sock in (unix, tcp, everywhere)] == [False, False, True]
+
+
+def settings(folder: Path, docker: Path) -> Settings:
+    return Settings(
+        ecs=EcsSettings(),
+        listen=ListenSettings(socket=str(folder / "internal.sock")),
+        docker=ListenSettings(socket=str(docker)),
+    )
+
+
+async def test_the_daemon_listens_for_both_apis_and_leaves_no_files(tmp_path: Path) -> None:
+    async with _listening(settings(tmp_path, tmp_path / "docker.sock")) as (internal, docker):
+        assert (len(internal), len(docker)) == (1, 1)
+        assert (tmp_path / "internal.sock").is_socket()
+        assert (tmp_path / "docker.sock").is_socket()
+    assert entries(tmp_path) == []
+
+
+async def test_a_docker_socket_that_cannot_be_had_names_its_key_and_leaves_the_other_closed(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(Misconfigured, match=r"^docker\.socket: cannot listen on the Unix socket .*nowhere"):
+        async with _listening(settings(tmp_path, tmp_path / "nowhere" / "docker.sock")):
+            pass
+    assert entries(tmp_path) == []
+
+
+async def test_an_inherited_socket_stands_in_for_the_configured_one(
+    unix: socket.socket, tcp: socket.socket, tmp_path: Path
+) -> None:
+    taken = ListenSettings(socket=str(tmp_path / "s"), tcp="127.0.0.1:0")
+    async with AsyncExitStack() as opened:
+        assert len(await _listeners("docker", taken, [unix], opened)) == 2
+        assert len(await _listeners("docker", taken, [unix, tcp], opened)) == 2
+    assert (tmp_path / "s").is_socket()
+
+
+async def test_an_inherited_port_that_is_open_to_all_needs_a_word() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as everywhere:
+        async with AsyncExitStack() as opened:
+            with pytest.raises(Misconfigured, match=r"docker\.insecure"):
+                await _listeners("docker", ListenSettings(socket=""), [everywhere], opened)
+            insecure = ListenSettings(socket="", insecure=True)
+            assert len(await _listeners("docker", insecure, [everywhere], opened)) == 1
