@@ -25,6 +25,7 @@ from sockerless_ecs.services.ledger import now_ns
 _LARGEST_BYTES = 200 << 30
 """More than the largest Fargate task could unpack."""
 _SMALL_BYTES = 64 << 10
+_PIECE_BYTES = 256 << 10
 _JSON_BYTES = 4 << 20
 _KEPT_BYTES = 8 << 20
 _BLOB = re.compile(r"blobs/sha256/(?P<digits>[a-f0-9]{64})")
@@ -126,13 +127,12 @@ class Loading:
         """Send a layer on, a chunk at a time."""
         target = await self._target()
         upload = await target.upload()
-        digest, sent, data = LayerDigest(kind, entry.name), 0, head
+        digest, sent = LayerDigest(kind, entry.name), 0
         while sent < entry.size:
-            data += await tar.read(min(CHUNK_BYTES, entry.size - sent) - len(data))
-            await trio.to_thread.run_sync(digest.feed, data)
-            await upload.send(data)
-            sent += len(data)
-            data = b""
+            chunk = await _chunk(tar, head if sent == 0 else b"", min(CHUNK_BYTES, entry.size - sent))
+            await trio.to_thread.run_sync(digest.feed, chunk)
+            await upload.send(chunk)
+            sent += len(chunk)
             yield PullProgress(
                 status="Loading layer", id=_shown(entry), current_bytes=sent, total_bytes=entry.size
             )
@@ -162,6 +162,14 @@ class Loading:
         if self._place is None:
             self._place = await self._loader.place()
         return self._place[1]
+
+
+async def _chunk(tar: Tarball, begun: bytes, size: int) -> bytes:
+    pieces, left = [begun], size - len(begun)
+    while left:
+        pieces.append(await tar.read(min(left, _PIECE_BYTES)))
+        left -= len(pieces[-1])
+    return b"".join(pieces)
 
 
 def _records(bundled: BundledImage, digest: str, repository: str) -> list[Image]:

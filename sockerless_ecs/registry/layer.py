@@ -11,7 +11,7 @@ from sockerless_ecs.registry import manifest
 
 _BLOCK = 512
 _PIECE_BYTES = 1 << 20
-_RATIO, _RATIO_FROM_BYTES = 2_000, 256 << 20
+_RATIO, _RATIO_FROM_BYTES = 500, 1 << 30
 """What grows more than so many times its size, and to so much, is a bomb."""
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_LAYER = f"{manifest.OCI_LAYER}+zstd"
@@ -35,13 +35,14 @@ def layer_type(head: bytes) -> str | None:
 class LayerDigest:
     """Digests what it is fed, in a thread if need be."""
 
-    def __init__(self, media_type: str, name: str) -> None:
+    def __init__(self, media_type: str, name: str, *, suspicious_bytes: int = _RATIO_FROM_BYTES) -> None:
         self._name = name
         self._raw = hashlib.sha256()
         self._plain = hashlib.sha256()
         self._inflate = zlib.decompressobj(31) if media_type == manifest.OCI_LAYER_GZIP else None
         self._knows_plain = media_type != _ZSTD_LAYER
         self._read = self._made = 0
+        self._suspicious_bytes = suspicious_bytes
 
     def feed(self, data: bytes) -> None:
         """More of it; raises InvalidParameter for a layer that is corrupt, or made to explode."""
@@ -54,7 +55,7 @@ class LayerDigest:
                 raise InvalidParameter(f"{self._name}: the layer is corrupt: {error}") from error
             self._plain.update(piece)
             self._made += len(piece)
-            if self._made > max(_RATIO_FROM_BYTES, _RATIO * self._read):
+            if self._made > max(self._suspicious_bytes, _RATIO * self._read):
                 raise InvalidParameter(
                     f"{self._name}: the layer unpacks to more than {_RATIO} times its size: refused"
                 )

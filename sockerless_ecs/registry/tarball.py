@@ -97,7 +97,8 @@ class Tarball:
             if not piece:
                 raise InvalidParameter("not a whole tar archive: unexpected EOF")
             self._buffer += piece
-        data = bytes(self._buffer[:size])
+        with memoryview(self._buffer) as buffer:
+            data = bytes(buffer[:size])
         del self._buffer[:size]
         return data
 

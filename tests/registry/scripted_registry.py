@@ -69,7 +69,7 @@ def scripted_registry(
             for piece in said.body:
                 self.wfile.write(piece)
 
-        do_GET = do_HEAD = do_POST = do_PUT = respond  # noqa: N815 - http.server's names
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = respond  # noqa: N815 - http.server's names
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
             """Nothing."""
