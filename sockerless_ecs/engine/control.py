@@ -103,11 +103,12 @@ class Control:
         if wanted.name not in _OF_ECS and not ends_task:
             agentless.refuse(live.record, f"the signal {wanted.name}")
         ends = wanted == _KILL or not own or signals.parse(own) == wanted
+        restarting = live.record.state is State.RESTARTING
         if ends:
             self._restarts.call_off(live)
         if not self._launcher.draining:  # what the daemon's end stops is not stopped for good
             await self._remember_stop(live)
-        if live.record.state is State.RESTARTING:
+        if restarting:
             if ends:
                 await self._restarts.stay_down(live)
             return
