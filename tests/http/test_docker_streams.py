@@ -9,6 +9,7 @@ from trio_websocket import ConnectionClosed
 from sockerless_ecs.engine.contract import AttachOptions, TerminalSize
 from sockerless_ecs.errors import Unavailable
 from tests.http.conftest import Served
+from tests.http.fake_backend.execs import MISSING
 from tests.http.hijacked import UPGRADE, frames, half_close, hijack
 from tests.http.wire import Wire, web_socket
 
@@ -244,15 +245,28 @@ async def test_a_hijack_that_cannot_be_is_an_ordinary_answer_on_a_usable_connect
     assert (again.status, again.message) == (409, f"Error: Exec command {exec_id} has already run")
     unknown = await docker.ask("POST", "/exec/nope/start", {}, *UPGRADE)
     assert (unknown.status, unknown.message) == (404, "No such exec instance: nope")
-    missing = await create_exec(docker, "missing")
-    failed = await docker.ask("POST", f"/exec/{missing}/start", {}, *UPGRADE)
-    assert (failed.status, "executable file not found" in failed.message) == (400, True)
     nowhere = await docker.ask("POST", "/containers/nope/attach?stream=1", b"", *UPGRADE)
     assert (nowhere.status, nowhere.message) == (404, "No such container: nope")
     await engine.backend.containers.pause("c")
     paused = await docker.ask("POST", ATTACH, b"", *UPGRADE)
     assert (paused.status, "is paused" in paused.message) == (409, True)
     assert (await docker.ask("GET", "/containers/c/json")).status == 200
+
+
+async def test_a_command_that_is_not_there_is_told_in_the_stream_and_by_the_exit_code(
+    engine: Served, docker: Wire
+) -> None:
+    """A docker command that gets no 101 shows nobody the message."""
+    await engine.backend.running()
+    exec_id = await create_exec(docker, "missing")
+    async with hijack(engine, f"/exec/{exec_id}/start", {}) as (head, wire):
+        assert head.status == 101
+        ((stream, said),) = frames(await wire.ended())
+        assert (stream, said) == (1, f"{MISSING}\r\n".encode())
+    assert (await docker.ask("GET", f"/exec/{exec_id}/json")).json["ExitCode"] == 127
+    detached = await create_exec(docker, "missing")
+    answer = await docker.ask("POST", f"/exec/{detached}/start", {"Detach": True})
+    assert (answer.status, answer.message) == (400, MISSING)
 
 
 async def test_attach_ws_carries_plain_bytes_both_ways(engine: Served) -> None:

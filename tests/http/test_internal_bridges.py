@@ -123,7 +123,7 @@ async def test_a_message_that_makes_no_sense_is_answered_and_the_session_goes_on
             ("[]", "expected object"),
             ('{"type":"dance"}', "'dance' is no message of a client"),
             ('{"type":"stdin","data":"*"}', "base64"),
-            ('{"type":"resize","width":1,"height":1}', "has no terminal"),
+            ('{"type":"signal","signal":"NOPE"}', "Invalid signal"),
         ):
             await socket.send_message(raw)
             answer = await told(socket)

@@ -23,6 +23,7 @@ from sockerless_ecs.model.container import (
 from sockerless_ecs.model.files import Change, ChangeKind, PathStat
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.log import STDOUT, LogLine, LogOptions
+from sockerless_ecs.model.signals import parse
 from sockerless_ecs.model.usage import ProcessTable, Usage
 from tests.http.fake_backend.files import FakeArchive, FakeFiles
 from tests.http.fake_backend.images import FakeImages
@@ -208,6 +209,7 @@ class FakeContainers:
         self.exit(ref, 143)
 
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
+        parse(signal)
         self.calls.append(("kill", ref, signal))
         await self._pass()
         self.exit(self.running(ref).id, 137)
@@ -272,9 +274,8 @@ class FakeContainers:
 
     async def resize(self, ref: str, size: TerminalSize) -> None:
         await self._pass()
-        if not self.running(ref).config.tty:
-            raise Conflict(f"Container {ref} has no terminal")
-        self.sizes.append(size)
+        if self.running(ref).config.tty:
+            self.sizes.append(size)
 
     @asynccontextmanager
     async def attach(self, ref: str, options: AttachOptions) -> AsyncIterator[FakeStreams]:

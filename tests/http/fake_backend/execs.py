@@ -17,6 +17,8 @@ from sockerless_ecs.model.lifecycle import State
 from tests.http.fake_backend.containers import FakeContainers
 from tests.http.fake_backend.streams import FakeStreams
 
+MISSING = 'OCI runtime exec failed: exec: "missing": executable file not found in $PATH'
+
 
 class FakeExecs:
     """`true` ends, `cat` says what it is told, `missing` is not there; the rest waits for a test."""
@@ -60,7 +62,7 @@ class FakeExecs:
         self.sizes.append((exec_id, size))
         if record.argv[0] == "missing":
             self.by_id[exec_id] = replace(record, started=True, exit_code=127)
-            raise InvalidParameter(f'exec: "{record.argv[0]}": executable file not found in $PATH')
+            raise InvalidParameter(MISSING)
         self.by_id[exec_id] = replace(record, started=True, pid=7, tty=record.tty or tty)
         return self.by_id[exec_id]
 
@@ -69,7 +71,14 @@ class FakeExecs:
         self, exec_id: str, *, tty: bool = False, size: TerminalSize | None = None
     ) -> AsyncIterator[FakeStreams]:
         await trio.lowlevel.checkpoint()
-        record = self._begin(exec_id, tty, size)
+        try:
+            record = self._begin(exec_id, tty, size)
+        except InvalidParameter as refusal:  # told in its streams, as Docker does
+            streams = FakeStreams(tty=self.find(exec_id).tty)
+            streams.say(f"{refusal.message}\r\n".encode())
+            streams.end()
+            yield streams
+            return
         streams = self.streams[exec_id] = FakeStreams(tty=record.tty, echo=record.argv[0] == "cat")
         if record.argv[0] == "true":
             self.end(exec_id, 0)
@@ -90,9 +99,7 @@ class FakeExecs:
         await trio.lowlevel.checkpoint()
         record = self.find(exec_id)
         if not record.running:
-            raise Conflict(f"exec {exec_id} is not running")
-        if not record.tty:
-            raise Conflict(f"exec {exec_id} has no terminal")
+            raise NotFound("no such exec")
         self.sizes.append((exec_id, size))
 
     async def inspect(self, exec_id: str) -> Exec:
