@@ -26,6 +26,8 @@ func (a *agent) routes() http.Handler {
 	mux.HandleFunc("POST /pause", a.postPause)
 	mux.HandleFunc("POST /unpause", a.postUnpause)
 	mux.HandleFunc("PUT /names", a.putNames)
+	mux.HandleFunc("GET /top", a.getTop)
+	mux.HandleFunc("GET /stats", a.getStats)
 	mux.HandleFunc("GET /stat", a.getStat)
 	mux.HandleFunc("GET /archive", a.getArchive)
 	mux.HandleFunc("PUT /archive", a.putArchive)
@@ -40,14 +42,15 @@ func (a *agent) routes() http.Handler {
 
 func (a *agent) getHealth(w http.ResponseWriter, _ *http.Request) {
 	running, task := "", ""
-	if r := a.live(); r != nil {
-		running = r.id
+	live := a.live()
+	if live != nil {
+		running = live.id
 	}
 	if arn := a.arn.Load(); arn != nil {
 		task = *arn
 	}
 	answer(w, http.StatusOK, map[string]any{
-		"status": "ok", "container_health": "none", "protocol": protocolVersion, "version": version,
+		"status": "ok", "container_health": a.healthStatus(live), "protocol": protocolVersion, "version": version,
 		"pid": os.Getpid(), "task": task, "run": running, "proof": a.proof,
 	})
 }

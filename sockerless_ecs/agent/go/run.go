@@ -29,6 +29,7 @@ type run struct {
 	exitSeq    uint64        // under agent.mu; 0 while it lives
 	lingering  bool          // under agent.mu
 	paused     bool          // under agent.gate
+	health     *healthState  // under agent.mu; nil without a check
 }
 
 // start is idempotent by run id: a repetition gets the first one's outcome. A conflict says why
@@ -97,6 +98,7 @@ func (a *agent) started(r, previous *run) {
 	}
 	a.current = r
 	r.startSeq = a.events.add(event{Type: "started", Run: r.id, Pid: r.process.pid, Time: r.startedAt.UnixNano()})
+	a.beginHealth(r)
 	go a.follow(r, r.spool, previous)
 	if a.stopping {
 		a.reaper.signal(r.process.pid, r.stopSignal)

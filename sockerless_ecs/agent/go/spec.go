@@ -57,6 +57,9 @@ func (s spec) check() error {
 			return fmt.Errorf("ulimits: unknown ulimit %q", u.Name)
 		}
 	}
+	if err := s.Health.check(); err != nil {
+		return err
+	}
 	if s.LingerSeconds < 0 {
 		return errors.New("linger_seconds: must not be negative")
 	}

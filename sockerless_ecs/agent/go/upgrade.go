@@ -106,6 +106,13 @@ func (a *agent) getEvents(w http.ResponseWriter, r *http.Request) {
 		close(gone)
 	}()
 	out := json.NewEncoder(conn)
+	if live := a.live(); live != nil {
+		for _, e := range a.events.health(live.id) { // a reader that begins late learns it too
+			if e.Seq <= after {
+				out.Encode(e)
+			}
+		}
+	}
 	for {
 		events, changed := a.events.after(after)
 		for _, e := range events {
