@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,16 @@ def test_exited_looks_at_the_code_of_what_ended() -> None:
 
 def test_starting_container_counts_as_created() -> None:
     assert match_container(container(state=State.STARTING), {"status": ["created"]}, View())
+
+
+def test_restart_by_the_policy_is_restarting_until_its_process_runs() -> None:
+    waits = container(state=State.RESTARTING)
+    starts = replace(container(state=State.STARTING), by_policy=True)
+    for one in (waits, starts):
+        assert match_container(one, {"status": ["restarting"]}, View())
+        assert one.active
+    assert not match_container(starts, {"status": ["created"]}, View())
+    assert not replace(starts, by_policy=False).active
 
 
 def test_all_filters_must_pass() -> None:
