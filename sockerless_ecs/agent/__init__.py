@@ -9,8 +9,8 @@ process. It accepts one client key, pinned by its SHA-256; it proves to be the t
 `POST /start`             a `StartRequest` → pid, seq and time of the started event; 422 says why not,
                           409 that another run lives. The same run id again gets the same outcome. Runs
                           follow each other in one task; its file system stays
-`GET /events?after=N`     upgrade, then JSON lines: started, exited (code, oom), drained (lines), exec_exited… `seq`
-                          never repeats within a task
+`GET /events?after=N`     upgrade, then JSON lines: started, exited (code, oom), drained (lines), exec_exited
+                          (exec, code)… `seq` never repeats within a task
 `POST /ack?seq=N`         the events up to N are safe: an exit that is lets the task end after its
                           linger time; one that is not keeps it for 15 minutes
 `GET /logs?run=…`         upgrade, then one record a line: number u64, time in ns u64, Docker's frame

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import trio
 import trio.testing
 
-from sockerless_ecs.agent import AgentClient, Names, StartRequest
+from sockerless_ecs.agent import AgentClient, ExecRequest, Names, StartRequest
 from tests.agent.conftest import TOKEN, StartAgent
 
 Call = Callable[[AgentClient], Awaitable[None]]
@@ -37,6 +38,21 @@ async def set_names(client: AgentClient) -> None:
     await client.set_names(Names(hostname="box", address="10.0.0.9"))
 
 
+async def attach(client: AgentClient) -> None:
+    async with client.attach("r1", after=0) as streams:
+        await streams.send(b"x")
+        while await streams.receive():
+            pass
+
+
+async def run_exec(client: AgentClient) -> None:
+    request = ExecRequest(id=uuid4().hex, run="r1", argv=("cat",), stdin=True)
+    async with client.exec(request) as streams:
+        await streams.send(b"x")
+        while await streams.receive():
+            pass
+
+
 CALLS: list[Call] = [
     AgentClient.connect,
     partial(AgentClient.signal, run="r1", signal="WINCH"),
@@ -45,6 +61,8 @@ CALLS: list[Call] = [
     start,
     follow_events,
     follow_logs,
+    attach,
+    run_exec,
 ]
 
 
