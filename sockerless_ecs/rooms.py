@@ -26,7 +26,7 @@ from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.model.container import Task
-from sockerless_ecs.registry import RegistryClient
+from sockerless_ecs.registry import ImageContents, RegistryClient
 from sockerless_ecs.services.archive import Archive
 from sockerless_ecs.services.definitions import Definitions, Template
 from sockerless_ecs.services.events import EventBus
@@ -156,9 +156,7 @@ class Rooms:
                 tags=settings.ecs.tags,
             ),
         )
-        logs = Logs(
-            ledger=ledger, tails=tails, archive=Archive(aws.Logs(calls), settings.ecs.log_group)
-        )
+        logs = Logs(ledger=ledger, tails=tails, archive=Archive(aws.Logs(calls), settings.ecs.log_group))
         self.engine = Engine(
             containers=EngineContainers(
                 ledger=ledger,
@@ -187,6 +185,7 @@ class Rooms:
                     launcher=self.launcher,
                     uploads=self.uploads,
                     files=agent.files,
+                    contents=ImageContents(registry),
                     bus=bus,
                     place=place,
                 ),

@@ -29,7 +29,7 @@ from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified
 from sockerless_ecs.model import agentless, signals
 from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus
-from sockerless_ecs.model.files import PathStat
+from sockerless_ecs.model.files import Change, PathStat
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.log import LogLine, LogOptions
 from sockerless_ecs.model.usage import ProcessTable, Usage
@@ -213,6 +213,10 @@ class EngineContainers:
     async def update(self, ref: str, wanted: ContainerUpdate) -> Sequence[str]:
         """Change what can be; the warnings. Conflict for what a running task cannot change."""
         return await self._updater.update(self._ledger.find(ref), wanted)
+
+    async def changes(self, ref: str) -> Sequence[Change]:
+        """What differs from the image, by path."""
+        return await self._files.changes(self._with_agent(ref, "diff"))
 
     def export(self, ref: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Its whole file system as a tar, volumes and kernel file systems left out."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Protocol, TypeVar
 
 import trio
 
 from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable, WrongAgent
+from sockerless_ecs.engine.changes import Changed, changes
 from sockerless_ecs.engine.contract import Archive
-from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, Unavailable
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, Unavailable, Unimplemented
+from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.container import Container
-from sockerless_ecs.model.files import PathStat
+from sockerless_ecs.model.files import Change, PathStat
 from sockerless_ecs.model.lifecycle import State
-from sockerless_ecs.registry import Unpacked
+from sockerless_ecs.registry import Contents, Unpacked
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger, Live
@@ -26,6 +28,8 @@ from sockerless_ecs.services.uploads import Target, Uploads, Writer
 _T = TypeVar("_T")
 UNPACKED_BYTES = 10 << 30
 """Of one archive that is copied into a container that runs."""
+_HOST_LABEL = "sockerless.sandbox.host"
+"""On the sandbox's image that has no layers of its own."""
 _AGAIN_SECONDS, _LOOKS = 0.02, 500
 _LOST = (AgentLost, AgentUnreachable, WrongAgent)
 
@@ -38,6 +42,9 @@ class AgentFiles(Writer, Protocol):
 
     def read_archive(self, agent: AgentClient, path: str) -> AbstractAsyncContextManager[Archive]:
         """A tar of a path; entering raises `NotFound`."""
+
+    def changed(self, agent: AgentClient) -> AbstractAsyncContextManager[AsyncIterator[Changed]]:
+        """Every path that may differ from the image."""
 
     def export(self, agent: AgentClient) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A tar of everything."""
@@ -53,6 +60,7 @@ class Files:
         launcher: Launcher,
         uploads: Uploads,
         files: AgentFiles,
+        contents: Contents,
         bus: EventBus,
         place: Place,
     ) -> None:
@@ -60,6 +68,7 @@ class Files:
         self._launcher = launcher
         self._uploads = uploads
         self._files = files
+        self._contents = contents
         self._bus = bus
         self._place = place
 
@@ -95,6 +104,23 @@ class Files:
             tar = await self._ask(live, begin)
             self._tell(live, "export")
             yield tar
+
+    async def changes(self, ref: str) -> Sequence[Change]:
+        """What differs from the image; Unimplemented for an image whose files cannot be listed."""
+        live = self._ledger.find(ref)
+        record = live.record
+        if _HOST_LABEL in record.config.labels:
+            raise Unimplemented(
+                "container diff: the image host stands for the sandbox's own machine and has no files of its "
+                "own that a container could be compared with; use another image"
+            )
+        tree = await self._contents.tree(record.image_id, references.parse(record.image_pull))
+
+        async def compare(agent: AgentClient) -> list[Change]:
+            async with self._files.changed(agent) as changed:
+                return await changes(changed, tree)
+
+        return await self._ask(live, compare)
 
     async def write_archive(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 import trio
@@ -35,12 +36,12 @@ class Tree:
         above, _, name = path.rpartition("/")
         return not name or name in self.names(above)
 
-    def names(self, path: str) -> Collection[str]:
+    def names(self, path: str) -> AbstractSet[str]:
         """What a directory has; nothing if it is none."""
         node: Node | None = self._root
         for part in _parts(path):
             node = node.get(part) if node is not None else None
-        return () if node is None else node.keys()
+        return frozenset() if node is None else node.keys()
 
     def apply(self, layer: Iterable[tuple[str, bool]]) -> None:
         """Lay a layer upon it. What the layer takes away is taken from those below, wherever it says so."""

@@ -85,8 +85,8 @@ async def test_layers_are_laid_upon_each_other(
     assert tree.has("/usr/bin/c")
     assert tree.has("/")
     assert not tree.has("/usr/bin/a")
-    assert tree.names("/etc/passwd") == ()
-    assert tree.names("/nowhere/at/all") == ()
+    assert not tree.names("/etc/passwd")
+    assert not tree.names("/nowhere/at/all")
 
 
 def test_whiteouts_take_from_the_layers_below_only_wherever_they_stand() -> None:

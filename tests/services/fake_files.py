@@ -10,8 +10,11 @@ from typing import NamedTuple
 import trio
 
 from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.agent.files import ChangedPath
 from sockerless_ecs.errors import InvalidParameter, NotFound
 from sockerless_ecs.model.files import PathStat
+from sockerless_ecs.model.reference import Reference
+from sockerless_ecs.registry import ImageContents, Tree
 from tests.services.fake_agent import FakeClient
 
 
@@ -31,6 +34,7 @@ class Disk:
     writes: list[Write] = field(default_factory=list)
     stats: dict[str, PathStat] = field(default_factory=dict)
     tars: dict[str, list[bytes | Exception]] = field(default_factory=dict)
+    changed: list[ChangedPath] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)
     hold: trio.Event | None = None
     """Writes are whole at the agent, and are not answered before this is set."""
@@ -60,6 +64,35 @@ class FakeArchive:
         return piece
 
 
+class FakeContents(ImageContents):
+    """Every image has the same files."""
+
+    def __init__(self) -> None:
+        self.image = Tree()
+        self.asked: list[tuple[str, Reference]] = []
+
+    async def tree(self, image_id: str, reference: Reference) -> Tree:
+        await trio.lowlevel.checkpoint()
+        self.asked.append((image_id, reference))
+        return self.image
+
+
+class FakeChanges:
+    """Changed paths on their way."""
+
+    def __init__(self, changed: Sequence[ChangedPath]) -> None:
+        self._left = list(changed)
+
+    def __aiter__(self) -> FakeChanges:
+        return self
+
+    async def __anext__(self) -> ChangedPath:
+        await trio.lowlevel.checkpoint()
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop(0)
+
+
 class FakeFiles:
     """Stands in for `agent.files`."""
 
@@ -83,6 +116,12 @@ class FakeFiles:
     async def read_archive(self, agent: AgentClient, path: str) -> AsyncGenerator[FakeArchive]:
         stat = await self.stat_path(agent, path)
         yield FakeArchive(stat, self.disk(agent).tars.get(path, []))
+
+    @asynccontextmanager
+    async def changed(self, agent: AgentClient) -> AsyncGenerator[AsyncIterator[ChangedPath]]:
+        assert isinstance(agent, FakeClient)
+        await agent._reach("changes")
+        yield FakeChanges(self.disk(agent).changed)
 
     @asynccontextmanager
     async def export(self, agent: AgentClient) -> AsyncGenerator[AsyncIterator[bytes]]:

@@ -49,7 +49,7 @@ from sockerless_ecs.services.uploads import Uploads
 from sockerless_ecs.services.watcher import TaskWatcher
 from sockerless_ecs.store.contract import Put
 from tests.services.fake_agent import FakeAgent, FakeClient
-from tests.services.fake_files import FakeFiles
+from tests.services.fake_files import FakeContents, FakeFiles
 from tests.services.fakes import FakeCloudLogs, FakeEcr, FakeEcs, FakeRegistry, FlakyStore
 
 STARTED_BY = "sockerless-test"
@@ -104,6 +104,7 @@ class Outside:
     cloud: FakeCloudLogs = field(default_factory=FakeCloudLogs)
     registry: FakeRegistry = field(default_factory=lambda: FakeRegistry(IMAGE))
     files: FakeFiles = field(default_factory=FakeFiles)
+    contents: FakeContents = field(default_factory=FakeContents)
     uploads: Path | None = None
     """Where uploads are kept from one daemon to the next."""
     uploads_bytes: int = 1 << 20
@@ -121,7 +122,7 @@ class World:
         self.watcher = TaskWatcher(ecs.describe_tasks)
         self.tails = Tails(services, outside.tail_bytes)
         self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=STARTED_BY)
-        self.files = outside.files
+        self.files, self.contents = outside.files, outside.contents
         self.uploads = Uploads(
             ledger=ledger, files=self.files, folder=outside.uploads, limit_bytes=outside.uploads_bytes
         )
@@ -169,7 +170,9 @@ class World:
             uploads=self.uploads,
             place=PLACE,
             restarts=self.restarts,
-            plain=Plain(ledger=ledger, watcher=self.watcher, supervisor=self.supervisor, placing=self.placing),
+            plain=Plain(
+                ledger=ledger, watcher=self.watcher, supervisor=self.supervisor, placing=self.placing
+            ),
         )
         self.reconciler = Reconciler(
             ledger=ledger,
@@ -210,6 +213,7 @@ class World:
                 launcher=self.launcher,
                 uploads=self.uploads,
                 files=self.files,
+                contents=outside.contents,
                 bus=self.bus,
                 place=PLACE,
             ),
@@ -241,8 +245,8 @@ class World:
         return self.ecs.agent
 
     async def create(self, *cmd: str, name: str | None = None, **host: Any) -> Live:
-        labels = host.pop("labels", {})
-        config = ContainerConfig(image="alpine", cmd=cmd or ("sleep", "60"), labels=labels)
+        labels, more = host.pop("labels", {}), host.pop("config", {})
+        config = ContainerConfig(image="alpine", cmd=cmd or ("sleep", "60"), labels=labels, **more)
         created = await self.containers.create(
             CreateRequest(name=name, config=config, host=HostConfig(**host))
         )
