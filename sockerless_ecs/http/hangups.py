@@ -35,7 +35,9 @@ class HangUps:
                     event.set()
 
     async def wait(self, descriptor: int) -> None:
-        """Return when the peer of this socket has hung up. One waits for a socket at a time."""
+        """Return when the peer of this socket has hung up, or it is closed already; one waits at a time."""
+        if descriptor < 0:
+            return
         assert descriptor not in self._waiting
         event = self._waiting[descriptor] = trio.Event()
         try:
