@@ -57,6 +57,7 @@ class Session:
     def __init__(self, live: Live, *, run_id: RunId | None, after: int | None = 0) -> None:
         self._live = live
         self._run_id = run_id
+        self._joined_late = run_id is not None
         self._position = after
         self._before = live.moment.value
         self._link: _Link | None = None
@@ -155,11 +156,11 @@ class Session:
 
     async def _try_again(self) -> bool:
         """Whether there is a connection, or may be one later."""
-        if self._link is not None:
-            return True
         agent = self._agent()
+        if self._link is not None or agent is None:  # else lost again since we were woken
+            return self._link is not None or not self._is_vain()
         self._run_id = self._run_id or self._live.record.run_id
-        return await self._try(agent) if agent else False
+        return await self._try(agent)
 
     def _agent(self) -> AgentClient | None:
         """The agent that has the run, if it can be asked now."""
@@ -209,5 +210,7 @@ class Session:
 
     def _complain(self) -> None:
         """Raises Unavailable when the end of the output was lost with its agent."""
-        if self._was_cut and not self._over and not self._live.moment.value.removed:
+        moment = self._live.moment.value
+        ran = self._joined_late or moment.starts > self._before.starts
+        if ran and self._was_cut and not self._over and not moment.removed:
             raise Unavailable(f"the agent of container {self._live.id} was lost: its output is not whole")

@@ -22,8 +22,11 @@ from sockerless_ecs.agent import (
     Started,
     StartRequest,
 )
+from sockerless_ecs.agent.protocol import ExecRequest, ExecState
+from sockerless_ecs.agent.streams import AgentStreams
 from sockerless_ecs.errors import Conflict, NotFound
 from sockerless_ecs.model.log import STDOUT, LogLine
+from tests.services.fake_streams import FakeConnections, FakeExec, FakePipes, FakeStreams, frame
 
 START_NS = 1_000
 
@@ -33,6 +36,9 @@ class FakeRun:
     """A run's output as the agent has it."""
 
     lines: list[LogLine] = field(default_factory=list)
+    pipes: FakePipes = field(default_factory=FakePipes)
+    tty: bool = False
+    size: tuple[int, int] = (0, 0)
     drained: bool = False
     overwritten: int = 0
     """The agent's ring has lost the lines up to this one."""
@@ -40,7 +46,7 @@ class FakeRun:
     """Lines that are lost in the middle."""
 
 
-class FakeAgent:
+class FakeAgent(FakeConnections):
     """The agent of one task; every `FakeClient` of it is one daemon's connection."""
 
     def __init__(self) -> None:
@@ -55,6 +61,10 @@ class FakeAgent:
         self.paused = False
         self.pending = ""
         """The signal that a paused process has not met yet."""
+        self.execs: dict[str, FakeExec] = {}
+        self.attaches: list[tuple[str, int | None]] = []
+        """What the connections to streams have asked for."""
+        self.stream_chunk = 1 << 18
         self.chunk = 100
         self.faults: dict[str, deque[Exception]] = defaultdict(deque)
         """What the next calls of a name raise instead."""
@@ -67,6 +77,7 @@ class FakeAgent:
         """After how many lines the next connections to the log are cut."""
         self.log_reads = 0
         self.open_clients = 0
+        self.open_streams = 0
         self.cuts = 0
         self._changed = trio.Event()
 
@@ -94,6 +105,21 @@ class FakeAgent:
         for text in texts:
             number = len(lines) + 1
             lines.append(LogLine(number, START_NS + number, stream, f"{text}\n".encode()))
+            self.write(f"{text}\n".encode(), stream=stream, run=run)
+        self.ring()
+
+    def write(self, data: bytes, *, stream: int = STDOUT, run: str | None = None) -> None:
+        """The run's process writes, in one piece."""
+        written = self.runs[run or self.live]
+        written.pipes.output.extend(data if written.tty else frame(data, stream))
+        self.ring()
+
+    def end_exec(self, exec_id: str, code: int, *, told: bool = True) -> None:
+        """An exec's process ends, and its output with it."""
+        ended = self.execs[exec_id]
+        ended.code, ended.pipes.ended = code, True
+        if told:
+            self.tell("exec_exited", ended.request.run, exec=exec_id, pid=ended.pid, code=code)
         self.ring()
 
     def exit(self, code: int = 0, *, oom: bool = False, drain: bool = True) -> None:
@@ -123,7 +149,7 @@ class FakeAgent:
         self.tell("health", self.live, health={"status": status, "failing_streak": streak, "log": log})
 
     def drain(self, run: str) -> None:
-        self.runs[run].drained = True
+        self.runs[run].drained = self.runs[run].pipes.ended = True
         self.tell("drained", run, lines=len(self.runs[run].lines))
 
     def cut(self) -> None:
@@ -162,7 +188,7 @@ class FakeClient(AgentClient):
             if agent.live:
                 raise AssertionError("a second process in one task")
             agent.started.append(request)
-            agent.runs[request.run] = FakeRun()
+            agent.runs[request.run] = FakeRun(tty=request.tty)
             agent.tell("started", request.run, pid=7)
             if agent.exits_at_once is not None:
                 agent.exit(agent.exits_at_once)
@@ -201,6 +227,59 @@ class FakeClient(AgentClient):
     async def ack(self, seq: int) -> None:
         await self._reach("ack")
         self.agent.acked = max(self.agent.acked, seq)
+
+    @asynccontextmanager
+    async def attach(self, run: str, *, after: int | None) -> AsyncGenerator[AgentStreams]:
+        await self._reach("attach")
+        self.agent.attaches.append((run, after))
+
+        def pipes() -> FakePipes | None:
+            return self.agent.runs[run].pipes if run in self.agent.runs else None
+
+        async with self._open(FakeStreams(self.agent, pipes, after)) as streams:
+            yield streams
+
+    @asynccontextmanager
+    async def exec(self, request: ExecRequest) -> AsyncGenerator[AgentStreams]:
+        started = await self._exec("exec", request)
+        streams = FakeStreams(self.agent, lambda: started.pipes, 0)
+        streams.pid = started.pid
+        async with self._open(streams):
+            yield streams
+
+    async def exec_detached(self, request: ExecRequest) -> ExecState:
+        started = await self._exec("exec_detached", request)
+        return ExecState(id=request.id, pid=started.pid, code=started.code)
+
+    async def exec_state(self, exec_id: str) -> ExecState:
+        await self._reach("exec_state")
+        known = self.agent.execs.get(exec_id)
+        if known is None:
+            raise NotFound("agent: no such exec")
+        return ExecState(id=exec_id, pid=known.pid, code=known.code)
+
+    async def resize(self, *, rows: int, columns: int, run: str = "", exec_id: str = "") -> None:
+        await self._reach("resize")
+        if exec_id:
+            self.agent.execs[exec_id].size = (rows, columns)
+        else:
+            self.agent.runs[run].size = (rows, columns)
+
+    @asynccontextmanager
+    async def _open(self, streams: FakeStreams) -> AsyncGenerator[FakeStreams]:
+        self.agent.open_streams += 1
+        try:
+            yield streams
+        finally:
+            self.agent.open_streams -= 1
+            streams.close()
+
+    async def _exec(self, call: str, request: ExecRequest) -> FakeExec:
+        await self._reach(call)
+        if self.agent.live != request.run or self.agent.paused:
+            raise Conflict("agent: it does not live")
+        started = self.agent.execs[request.id] = FakeExec(request, pid=100 + len(self.agent.execs))
+        return started
 
     @asynccontextmanager
     async def events(self, after: int = 0) -> AsyncGenerator[AsyncIterator[AgentEvent]]:
