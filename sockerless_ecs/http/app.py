@@ -179,7 +179,7 @@ def _call(app: App, backend: Backend, path: Mapping[str, str], request: Any, rec
     return Call(
         backend=backend,
         path=path,
-        query=Query(request.args.to_dict(flat=True)),
+        query=Query(request.args.to_dict(flat=True), request.args.to_dict(flat=False)),
         read_body=partial(upload.read, BODY_BYTES),
         stream_body=upload.__aiter__,
         headers=_headers(request.scope["headers"]),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,6 +20,12 @@ class Query:
     """The parameters of one request, first values only; absent and empty are the same."""
 
     values: Mapping[str, str]
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """All values of each, for the few that may be given several times."""
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Every value that was sent and is not empty."""
+        return [value for value in self.repeated.get(name, ()) if value]
 
     def text(self, name: str, default: str = "") -> str:
         """As it was sent."""

@@ -117,7 +117,9 @@ async def test_disk_usage_of_one_kind_leaves_out_the_others(engine: Served, dock
     usage = (await docker.ask("GET", "/system/df?type=image")).json
     assert len(usage["Images"]) == 1
     assert [usage[key] for key in ("Containers", "Volumes", "BuildCache")] == [None, None, None]
-    assert (await docker.ask("GET", "/system/df?type=nonsense")).status == 400
+    both = (await docker.ask("GET", "/system/df?type=container&type=volume")).json
+    assert [both[key] for key in ("Images", "Containers", "Volumes", "BuildCache")] == [None, [], [], None]
+    assert (await docker.ask("GET", "/system/df?type=image&type=nonsense")).status == 400
 
 
 async def test_a_login_is_checked_with_its_registry(docker: Wire) -> None:

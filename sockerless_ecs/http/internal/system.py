@@ -54,10 +54,10 @@ async def auth(call: Call) -> Reply:
 
 async def disk_usage(call: Call) -> Reply:
     """What takes room."""
-    kind = call.query.text("type")
-    if kind and kind not in USAGES:
-        raise InvalidParameter(f"unknown object type: {kind}")
-    wanted = (kind,) if kind else USAGES
+    wanted = call.query.texts("type") or USAGES
+    for kind in wanted:
+        if kind not in USAGES:
+            raise InvalidParameter(f"unknown object type: {kind}")
     return json_reply(disk_usage_view(await call.backend.system.disk_usage(), wanted, call.version))
 
 
