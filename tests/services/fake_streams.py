@@ -86,7 +86,8 @@ class FakeStreams(AgentStreams):
 
     async def _sending(self) -> FakePipes:
         await trio.lowlevel.checkpoint()
-        pipes = self._find()
+        while (pipes := self._find()) is None and self._agent.cuts == self._cuts:
+            await self._agent.changed()  # the run is still to come
         if self._agent.cuts != self._cuts or pipes is None or pipes.ended:
             raise AgentLost("cut")
         return pipes
