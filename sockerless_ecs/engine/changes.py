@@ -28,6 +28,7 @@ class Changed(Protocol):
 async def changes(changed: AsyncIterator[Changed], image: Tree) -> list[Change]:
     """By path, each once; the directories above a change are modified, of what went only the top is told."""
     found: dict[str, ChangeKind] = {}
+    unexplained: dict[str, list[str]] = {}
     async for one in changed:
         known = image.has(one.path)
         if one.path != "/":
@@ -38,9 +39,15 @@ async def changes(changed: AsyncIterator[Changed], image: Tree) -> list[Change]:
         if known:
             for name in image.names(one.path) - set(one.entries):
                 found[f"{above}/{name}"] = ChangeKind.DELETED
+            unexplained[one.path] = [f"{above}/{name}" for name in set(one.entries) - image.names(one.path)]
         else:  # what was moved to here has not changed itself
             for name in one.entries:
                 found.setdefault(f"{above}/{name}", ChangeKind.ADDED)
+    for path, new in unexplained.items():
+        if not found.keys() >= set(
+            new
+        ):  # it was changed by what is mounted in it, before the container began
+            found.pop(path, None)
     for path in tuple(found):
         while path := path.rpartition("/")[0]:
             found.setdefault(path, ChangeKind.MODIFIED)

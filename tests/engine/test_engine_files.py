@@ -322,6 +322,14 @@ async def test_changes_are_sorted_as_a_walk_meets_them_and_never_told_twice() ->
     assert await told(tree, *told_twice) == ["C /a", "A /a/z", "C /a-b"]
 
 
+async def test_directory_that_only_got_what_is_mounted_in_it_is_not_told() -> None:
+    tree = image("/etc/", "/etc/passwd")
+    mounted = directory("/etc", "passwd", "hosts", "resolv.conf")
+    assert await told(tree, mounted) == []
+    assert await told(tree, mounted, file("/etc/passwd")) == ["C /etc", "C /etc/passwd"]
+    assert await told(tree, directory("/etc", "passwd")) == ["C /etc"]
+
+
 async def test_nothing_changed_is_nothing_told() -> None:
     assert await told(image("/a"), directory("/", "a", "dev")) == []
 
