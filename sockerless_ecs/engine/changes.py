@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from sockerless_ecs.model.files import Change, ChangeKind
@@ -28,7 +28,7 @@ class Changed(Protocol):
 async def changes(changed: AsyncIterator[Changed], image: Tree) -> list[Change]:
     """By path, each once; the directories above a change are modified, of what went only the top is told."""
     found: dict[str, ChangeKind] = {}
-    unexplained: dict[str, list[str]] = {}
+    new: dict[str, list[str]] = {}
     async for one in changed:
         known = image.has(one.path)
         if one.path != "/":
@@ -39,15 +39,11 @@ async def changes(changed: AsyncIterator[Changed], image: Tree) -> list[Change]:
         if known:
             for name in image.names(one.path) - set(one.entries):
                 found[f"{above}/{name}"] = ChangeKind.DELETED
-            unexplained[one.path] = [f"{above}/{name}" for name in set(one.entries) - image.names(one.path)]
+            new[one.path] = [f"{above}/{name}" for name in set(one.entries) - image.names(one.path)]
         else:  # what was moved to here has not changed itself
             for name in one.entries:
                 found.setdefault(f"{above}/{name}", ChangeKind.ADDED)
-    for path, new in unexplained.items():
-        if not found.keys() >= set(
-            new
-        ):  # it was changed by what is mounted in it, before the container began
-            found.pop(path, None)
+    _forget_mounted(found, new)
     for path in tuple(found):
         while path := path.rpartition("/")[0]:
             found.setdefault(path, ChangeKind.MODIFIED)
@@ -55,6 +51,13 @@ async def changes(changed: AsyncIterator[Changed], image: Tree) -> list[Change]:
         Change(path=_shown(path), kind=found[path])
         for path in sorted(found, key=lambda path: path.split("/"))
     ]
+
+
+def _forget_mounted(found: dict[str, ChangeKind], new: Mapping[str, Sequence[str]]) -> None:
+    """A directory with new names that nobody reports was changed by what is mounted in it, not by anyone."""
+    for path, names in new.items():
+        if not found.keys() >= set(names):
+            found.pop(path, None)
 
 
 def _shown(path: str) -> str:
