@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from sockerless_ecs.model.reference import parse
 from tests.e2e.world import Api, Daemon
 from tests.engine.bundles import Member, Parts, archive, layer, layout, parts, tarred
 from tests.images import go_program
@@ -92,7 +90,9 @@ async def test_an_image_without_a_name_is_run_by_its_id(api: Api, daemon: Daemon
     await api.call("DELETE", f"/images/{loaded.id}")
 
 
-async def test_names_of_a_loaded_image_last_over_a_restart(new_daemon: type[Daemon], loaded: Parts) -> None:
+async def test_names_of_a_loaded_image_last_over_a_restart(
+    new_daemon: Callable[[], Daemon], loaded: Parts
+) -> None:
     """The record says where the image really is, whatever it is called."""
     daemon = new_daemon()
     daemon.start()
@@ -106,13 +106,12 @@ async def test_names_of_a_loaded_image_last_over_a_restart(new_daemon: type[Daem
     assert await api.wait(container) == 7
     await api.remove(container)
     await api.http.aclose()
-    assert parse("other.example/b:2").full
     assert daemon.stop() == 0
 
 
 async def test_what_is_no_image_leaves_no_image(api: Api, daemon: Daemon) -> None:
     before = await api.call("GET", "/images")
-    for body in (b"nonsense", b"", tarred([("manifest.json", b"[]")]), io.BytesIO(b"\x1f\x8b\x08bad").read()):
+    for body in (b"nonsense", b"", tarred([("manifest.json", b"[]")]), b"\x1f\x8b\x08bad"):
         answer = await api.http.post("/images/load", content=body)
         assert answer.status_code == 400, body
     assert await api.call("GET", "/images") == before
