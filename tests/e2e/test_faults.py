@@ -164,7 +164,6 @@ async def test_task_that_vanishes_is_137_with_its_reason(api: Api, cloud: Cloud)
         ({"Image": "host", "Cmd": 7}, 400, "Cmd"),
         ({"Image": "host", "Cmd": ["true"], "HostConfig": {"Privileged": True}}, 400, "Privileged"),
         ({"Image": "host", "Cmd": ["true"], "HostConfig": {"Binds": ["/a:/b"]}}, 501, "Binds"),
-        ({"Image": "host", "Cmd": ["true"], "Tty": True}, 501, "Tty"),
         ({"Image": "host", "Cmd": ["true"], "HostConfig": {"Memory": 1 << 50}}, 400, "largest Fargate task"),
         ({"Image": "host", "Cmd": ["true"], "StopSignal": "NOSE"}, 400, "Invalid signal"),
         ({"Image": "UPPER/x", "Cmd": ["true"]}, 404, "No such image"),
