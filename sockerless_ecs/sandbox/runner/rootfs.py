@@ -23,7 +23,7 @@ def mount_root(place: Place, container: Container, root: str) -> None:
     upper = place.folder / container.name
     if container.layers != HOST:
         os.chdir(place.layers)  # relative names: no escaping, and 127 layers fit into a page
-        # A layer that is there twice (mostly the empty one) counts where it is topmost: overlayfs takes it once.
+        # A layer that is there twice (mostly the empty one) counts where it is topmost.
         names = dict.fromkeys(reversed(container.layers)) if container.layers else ("empty",)
         _overlay(":".join(names), upper, root, place)
     elif place.mode is Mode.FULL:
