@@ -16,6 +16,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _OURS = ("sockerless_ecs", "tests")
+_LATER = ("compression",)
+"""Part of later Pythons: imported only there."""
 _BY_BOTO3 = "botocore"  # released with boto3, version by version
 
 
@@ -39,7 +41,9 @@ def _imported(folder: Path) -> Iterator[str]:
 
 def _distributions(folder: Path) -> set[str]:
     modules = {
-        name for name in _imported(folder) if name not in sys.stdlib_module_names and name not in _OURS
+        name
+        for name in _imported(folder)
+        if name not in sys.stdlib_module_names and name not in (*_OURS, *_LATER)
     }
     known = packages_distributions()
     return {re.sub(r"[-_.]+", "-", known[name][0]).lower() for name in modules}
