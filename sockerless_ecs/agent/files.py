@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -119,17 +120,33 @@ async def write_archive(
 async def changed(agent: AgentClient) -> AsyncGenerator[AsyncIterator[ChangedPath]]:
     """Every path of the root file system that was changed since the agent started, and perhaps others."""
     async with agent.upgraded("GET", "/changes") as upgraded:
-        yield _changed_paths(upgraded)
+        yield _ChangedPaths(upgraded)
 
 
-async def _changed_paths(upgraded: Upgraded) -> AsyncGenerator[ChangedPath]:
-    data, rest = upgraded.early or await upgraded.stream.receive_some(), b""
-    while data:
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            told = json.loads(line)  # msgspec knows no lone surrogates
-            yield ChangedPath(told["path"], told["directory"], tuple(told["entries"] or ()))
-        data = await upgraded.stream.receive_some()
+class _ChangedPaths:
+    """The lines of `/changes`; it ends with close_notify and raises `AgentLost` when it was cut."""
+
+    def __init__(self, upgraded: Upgraded) -> None:
+        self._stream = upgraded.stream
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._feed(upgraded.early)
+
+    def __aiter__(self) -> _ChangedPaths:
+        return self
+
+    async def __anext__(self) -> ChangedPath:
+        while not self._lines:
+            data = await self._stream.receive_some()
+            if not data:
+                raise StopAsyncIteration
+            self._feed(data)
+        told = json.loads(self._lines.popleft())  # msgspec knows no lone surrogates
+        return ChangedPath(told["path"], told["directory"], tuple(told["entries"]))
+
+    def _feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._lines.extend(lines)
 
 
 class _Outcome(msgspec.Struct):

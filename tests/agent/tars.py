@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from sockerless_ecs.agent import AgentClient, files
@@ -34,7 +35,7 @@ def tar_of(members: Entries) -> bytes:
     return buffer.getvalue()
 
 
-async def pieces(data: bytes, size: int = 64 * 1024) -> AsyncIterator[bytes]:
+async def pieces(data: bytes, size: int = 64 * 1024) -> AsyncGenerator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
 
@@ -46,7 +47,8 @@ async def put(
     **options: object,
 ) -> None:
     wishes = {"limit_bytes": LIMIT, **options}
-    await files.write_archive(agent, str(folder), pieces(tar_of(members)), **wishes)  # type: ignore[arg-type]
+    async with aclosing(pieces(tar_of(members))) as tar:
+        await files.write_archive(agent, str(folder), tar, **wishes)  # type: ignore[arg-type]
 
 
 async def get_bytes(agent: AgentClient, path: Path | str) -> bytes:
