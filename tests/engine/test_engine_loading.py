@@ -331,4 +331,4 @@ async def test_memory_does_not_grow_with_the_layer(loads: Loads) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 40 << 20
+    assert peak < 24 << 20
