@@ -76,7 +76,7 @@ class Rooms:
         def connect(task: Task) -> agent.AgentClient:
             assert task.agent_address is not None
             return agent.AgentClient(
-                task.agent_address, settings.agent.port, bytes.fromhex(task.agent_token), context
+                task.agent_address, settings.agent.port, bytes.fromhex(task.agent_token), context, services
             )
 
         bus = EventBus()
@@ -179,7 +179,7 @@ class Rooms:
                 listing=Listing(ledger),
                 logs=logs,
                 attaching=Attaching(ledger=ledger, logs=logs, bus=bus),
-                watching=Watching(ledger=ledger),
+                watching=Watching(ledger=ledger, bus=bus),
                 files=Files(
                     ledger=ledger,
                     launcher=self.launcher,

@@ -207,7 +207,7 @@ class World:
             listing=Listing(ledger),
             logs=self.logs,
             attaching=Attaching(ledger=ledger, logs=self.logs, bus=self.bus),
-            watching=Watching(ledger=ledger),
+            watching=Watching(ledger=ledger, bus=self.bus),
             files=Files(
                 ledger=ledger,
                 launcher=self.launcher,
