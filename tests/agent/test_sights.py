@@ -41,7 +41,9 @@ async def test_usage_counts_what_the_container_uses(start_agent: StartAgent) -> 
         before = await sights.usage(task.client)
         assert before.online_cpus > 0
         await task.run("sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done", linger_seconds=1000)
-        await task.client.start(StartRequest(run="r2", argv=("sleep", "1000")))
+        await task.client.start(StartRequest(run="r2", argv=("sh", "-c", "echo up; sleep 1000; :")))
+        async with task.client.logs("r2", follow=True) as lines:
+            await anext(lines)  # its memory is counted once it has run a little
         after = await sights.usage(task.client)
         assert before.read_ns < after.read_ns
         assert after.cpu_total_ns > before.cpu_total_ns
