@@ -139,7 +139,7 @@ class EngineContainers:
         wanted = signals.parse(signal)
         live = await self._settled(ref)
         if not live.record.active:
-            raise Conflict(f"Cannot kill container: {ref}: container {live.id} is not running")
+            raise Conflict(f"container {live.id} is not running")
         if wanted.name == "SIGKILL":
             await self._see_through(live, "kill", lambda: self._control.kill(live))
         else:

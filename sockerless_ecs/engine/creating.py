@@ -99,7 +99,10 @@ class Creator:
             raise InvalidParameter("Neither old nor new names may be empty")
         if live.leaving:
             raise Conflict("container is marked for removal and cannot be renamed")
-        wanted, old = naming.checked(name), live.record.name
+        try:
+            wanted, old = naming.checked(f"/{name.removeprefix('/')}"), live.record.name
+        except InvalidParameter as error:
+            raise InvalidParameter(f"Error when allocating new name: {error.message}") from None
         if wanted == old:
             raise InvalidParameter("Renaming a container with the same name as its current name")
         self._ledger.reserve(wanted, live.id)

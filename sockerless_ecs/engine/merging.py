@@ -61,10 +61,10 @@ def check_health(check: Healthcheck | None) -> None:
 
 
 def _env(own: Iterable[str], inherited: Iterable[str]) -> tuple[str, ...]:
-    """The image's variables first, each overridden in place; then the container's own."""
-    wanted: dict[str, str] = {}
-    for variable in (*inherited, *own):
-        wanted[variable.partition("=")[0]] = variable
+    """The container's own variables, then those of the image that it does not set, as Docker has it."""
+    wanted = {variable.partition("=")[0]: variable for variable in own}
+    for variable in inherited:
+        wanted.setdefault(variable.partition("=")[0], variable)
     # `NAME` without a value takes the variable away, as Docker does.
     return tuple(variable for variable in wanted.values() if "=" in variable)
 

@@ -44,6 +44,8 @@ def create_request(body: CreateBody, *, name: str | None, platform: str | None) 
     Raises InvalidParameter for what Fargate can never do and Unimplemented for what is not built,
     naming the field; what has no effect becomes a warning.
     """
+    if body == CreateBody():
+        raise InvalidParameter("config cannot be empty in order to create a container")
     if not body.image:
         raise InvalidParameter("Image: no image specified")
     judge = Judge()

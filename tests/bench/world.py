@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 
 import trio
 
+from sockerless_ecs import __version__
+from sockerless_ecs.agent.build_hook import build_agent
 from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.sandbox.launch import SandboxOptions
 from tests import dockerd
@@ -92,6 +94,7 @@ class World:
 @contextmanager
 def foundations(*, with_dockerd: bool) -> Iterator[tuple[Cloud, Daemon, bytes, Path | None, str]]:
     """The processes: sandbox, daemon, dockerd's socket if there is one, and why there is none."""
+    build_agent(__version__)  # that of the sources
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="sl-bench-")))
         program = go_program(Path(__file__).parent / "program", folder / "program")

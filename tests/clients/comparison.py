@@ -32,7 +32,7 @@ def _differences(ours: Any, theirs: Any, path: str) -> Iterator[tuple[str, str]]
                 yield path, f"{path}: {len(ours)} entries {ours!r}, dockerd has {len(theirs)} {theirs!r}"
                 return
             for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-                yield from _differences(one, other, f"{path}.{at}")
+                yield from _differences(one, other, f"{path}.{at}" if path else str(at))
         case str(), str() if path.endswith("message") and ours.lower() == theirs.lower():
             return  # later versions begin with a small letter
         case _ if ours != theirs or type(ours) is not type(theirs):

@@ -30,6 +30,16 @@ _EVERYWHERE: Allowed = {
     "*.Created": "a time",
     "*.Status": "relative times",
     "ProcessLabel": "SELinux",
+    "HostConfig.KernelMemory": "gone in later versions",
+    "HostConfig.KernelMemoryTCP": "gone in later versions",
+    "HostConfig.RestartPolicy.Name": "later versions fill in `no`",
+    "ContainerConfig": "gone in later versions",
+    "Warnings": "ours are about Fargate",
+    "Size": "of the layers as they are packed",
+    "VirtualSize": "of the layers as they are packed",
+    "*.Size": "of the layers as they are packed",
+    "*.VirtualSize": "of the layers as they are packed",
+    "Metadata.LastTagTime": "a time",
     "AppArmorProfile": "AppArmor",
     "HostConfig.MaskedPaths": "Fargate's own",
     "HostConfig.ReadonlyPaths": "Fargate's own",
@@ -158,8 +168,34 @@ def policies_and_checks(docker: Recorder) -> None:
 _GO_WORDS = ""
 """Go's own words on malformed JSON."""
 
+_CREATE = "POST /containers/create"
+_POLICY = f"{_CREATE} {{'Image': '{IMAGE}', 'HostConfig': {{'RestartPolicy': "
+
 _LATER = {
-    "POST /containers/<running>/unpause": (409, "Container <running> is not paused"),
+    f"{_CREATE} {{}}": (400, "config cannot be empty in order to create a container"),
+    "POST /containers/<asked-badly>/wait {'condition': 'nonsense'}": (400, 'invalid condition: "nonsense"'),
+    "POST /containers/<asked-badly>/kill {'signal': 'NONSENSE'}": (
+        400,
+        "cannot kill container: <asked-badly>: Invalid signal: NONSENSE",
+    ),
+    "GET /containers/<asked-badly>/archive": (400, "bad parameter: path cannot be empty"),
+    "POST /containers/<asked-badly>/resize {'h': 'x', 'w': 'y'}": (400, _GO_WORDS),
+    "GET /images/nobody/json": (404, "No such image: nobody:latest"),
+    f"{_POLICY}{{'Name': 'sometimes'}}}}}}": (
+        400,
+        (
+            "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or "
+            "'unless-stopped'"
+        ),
+    ),
+    f"{_POLICY}{{'Name': 'always', 'MaximumRetryCount': 2}}}}}}": (
+        400,
+        "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+    ),
+    f"{_POLICY}{{'Name': 'on-failure', 'MaximumRetryCount': -1}}}}}}": (
+        400,
+        "invalid restart policy: maximum retry count cannot be negative",
+    ),
     "POST /containers/create {not json": (400, _GO_WORDS),
     "POST /containers/<execing>/exec {not json": (400, _GO_WORDS),
     "GET /containers/json {'filters': '{not json'}": (400, _GO_WORDS),

@@ -9,13 +9,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from sockerless_ecs import __version__
+from sockerless_ecs.agent.build_hook import build_agent
 from sockerless_ecs.sandbox.launch import SandboxOptions
 from tests.e2e.world import Cloud, Daemon, running_cloud
 
 
 @pytest.fixture(scope="session")
 def cloud(pytestconfig: pytest.Config) -> Iterator[Cloud]:
-    """An embedded AWS that provisions as fast as it can."""
+    """An embedded AWS that provisions as fast as it can; the agent in its tasks is that of the sources."""
+    build_agent(__version__)
     options = SandboxOptions(
         provision_seconds=0,
         stop_seconds=0,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sockerless_ecs.errors import Unimplemented
-from sockerless_ecs.http.route import Call, Route
+from sockerless_ecs.errors import NotFound, Unimplemented
+from sockerless_ecs.http.route import Call, Reply, Route, json_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,12 @@ UNBUILT: tuple[Unbuilt, ...] = (
     ),
     Unbuilt("GET", "/distribution/<refs:ref>/json", "DistributionInspect", "distribution", _LAYERS),
     Unbuilt("GET", "/networks", "NetworkList", "network list", _NETWORKS),
-    Unbuilt("GET", "/networks/<ref:ref>", "NetworkInspect", "network inspect", _NETWORKS),
-    Unbuilt("DELETE", "/networks/<ref:ref>", "NetworkDelete", "network remove", _NETWORKS),
     Unbuilt("POST", "/networks/create", "NetworkCreate", "network create", _NETWORKS),
     Unbuilt("POST", "/networks/<ref:ref>/connect", "NetworkConnect", "network connect", _NETWORKS),
     Unbuilt("POST", "/networks/<ref:ref>/disconnect", "NetworkDisconnect", "network disconnect", _NETWORKS),
-    Unbuilt("POST", "/networks/prune", "NetworkPrune", "network prune", _NETWORKS),
     Unbuilt("GET", "/volumes", "VolumeList", "volume list", _VOLUMES),
-    Unbuilt("GET", "/volumes/<ref:ref>", "VolumeInspect", "volume inspect", _VOLUMES),
     Unbuilt("POST", "/volumes/create", "VolumeCreate", "volume create", _VOLUMES),
     Unbuilt("PUT", "/volumes/<ref:ref>", "VolumeUpdate", "volume update", _VOLUMES),
-    Unbuilt("DELETE", "/volumes/<ref:ref>", "VolumeDelete", "volume remove", _VOLUMES),
-    Unbuilt("POST", "/volumes/prune", "VolumePrune", "volume prune", _VOLUMES),
     Unbuilt("GET", "/containers/<ref:ref>/checkpoints", "CheckpointList", "checkpoint list", _CHECKPOINTS),
     Unbuilt(
         "POST", "/containers/<ref:ref>/checkpoints", "CheckpointCreate", "checkpoint create", _CHECKPOINTS
@@ -102,7 +96,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("GET", "/plugins/privileges", "GetPluginPrivileges", "plugin privileges", _PLUGINS),
     Unbuilt("POST", "/plugins/pull", "PluginPull", "plugin install", _PLUGINS),
     Unbuilt("POST", "/plugins/create", "PluginCreate", "plugin create", _PLUGINS),
-    Unbuilt("GET", "/plugins/<refs:ref>/json", "PluginInspect", "plugin inspect", _PLUGINS),
     Unbuilt("DELETE", "/plugins/<refs:ref>", "PluginDelete", "plugin remove", _PLUGINS),
     Unbuilt("POST", "/plugins/<refs:ref>/enable", "PluginEnable", "plugin enable", _PLUGINS),
     Unbuilt("POST", "/plugins/<refs:ref>/disable", "PluginDisable", "plugin disable", _PLUGINS),
@@ -126,4 +119,39 @@ def _route(unbuilt: Unbuilt) -> Route:
     )
 
 
-ROUTES: tuple[Route, ...] = tuple(_route(one) for one in UNBUILT)
+async def _no_network(call: Call) -> Reply:
+    raise NotFound(f"network {call.ref} not found")
+
+
+async def _no_volume(call: Call) -> Reply:
+    raise NotFound(f"get {call.ref}: no such volume")
+
+
+async def _no_plugin(call: Call) -> Reply:
+    raise NotFound(f'plugin "{call.ref}" not found')
+
+
+async def _no_networks_pruned(_: Call) -> Reply:
+    return json_reply({"NetworksDeleted": []})
+
+
+async def _no_volumes_pruned(_: Call) -> Reply:
+    return json_reply({"VolumesDeleted": [], "SpaceReclaimed": 0})
+
+
+# What nobody could make is not there: so clients that look a name up everywhere (docker inspect), and runners
+# that clean up before they begin (docker network prune), are told the truth.
+ABSENT: tuple[Route, ...] = tuple(
+    Route(method=method, path=path, operation=operation, summary="None exist", handle=handle, status=status)
+    for method, path, operation, handle, status in (
+        ("GET", "/networks/<ref:ref>", "NetworkInspect", _no_network, 404),
+        ("DELETE", "/networks/<ref:ref>", "NetworkDelete", _no_network, 404),
+        ("POST", "/networks/prune", "NetworkPrune", _no_networks_pruned, 200),
+        ("GET", "/volumes/<ref:ref>", "VolumeInspect", _no_volume, 404),
+        ("DELETE", "/volumes/<ref:ref>", "VolumeDelete", _no_volume, 404),
+        ("POST", "/volumes/prune", "VolumePrune", _no_volumes_pruned, 200),
+        ("GET", "/plugins/<refs:ref>/json", "PluginInspect", _no_plugin, 404),
+    )
+)
+
+ROUTES: tuple[Route, ...] = (*ABSENT, *(_route(one) for one in UNBUILT))
