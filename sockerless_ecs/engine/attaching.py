@@ -63,7 +63,10 @@ class Attaching:
                 await session.connect()
             if options.logs and not (runs and session) and (options.stdout or options.stderr):
                 wanted = LogOptions(stdout=options.stdout, stderr=options.stderr)
-                written = await stack.enter_async_context(self._logs.read(live.id, wanted))
+                before = [run.id for run in self._ledger.runs_of(live.id)]  # what comes is the session's
+                written = await stack.enter_async_context(
+                    self._logs.read(live.id, wanted, of_runs=before if session else None)
+                )
             yield _Joined(written, session, tty=live.record.config.tty)
 
     async def resize(self, ref: str, size: TerminalSize) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import trio
 
 from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable, WrongAgent
 from sockerless_ecs.errors import InvalidParameter, NotFound
-from sockerless_ecs.model.container import Run
+from sockerless_ecs.model.container import Run, RunId
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.log import STDERR, STDOUT, LogLine, LogOptions
 from sockerless_ecs.services.archive import Archive
@@ -54,8 +54,10 @@ class Logs:
         self._archive = archive
 
     @asynccontextmanager
-    async def read(self, ref: str, options: LogOptions) -> AsyncIterator[AsyncIterator[Sequence[LogLine]]]:
-        """Batches of lines; entering raises what is wrong with the request.
+    async def read(
+        self, ref: str, options: LogOptions, *, of_runs: Collection[RunId] | None = None
+    ) -> AsyncIterator[AsyncIterator[Sequence[LogLine]]]:
+        """Batches of lines, `of_runs` or of all; entering raises what is wrong with the request.
 
         A follower of a container that has not started waits for its first line, so that nothing is lost
         between asking and starting; it ends when the output of the run that it came for is drained.
@@ -64,19 +66,20 @@ class Logs:
         if not (options.stdout or options.stderr):
             raise InvalidParameter("Bad parameters: you must choose at least one stream")
         async with (
-            aclosing(self._lines(live, options)) as batches,
+            aclosing(self._lines(live, options, of_runs)) as batches,
             aclosing(_filtered(batches, options)) as filtered,
         ):
             yield filtered
 
-    async def _lines(self, live: Live, options: LogOptions) -> Batches:
+    async def _lines(self, live: Live, options: LogOptions, of_runs: Collection[RunId] | None) -> Batches:
         if options.follow and live.record.state in (State.CREATED, State.STARTING):
             before = live.moment.value
             await live.moment.wait_value(
                 lambda now: now.starts > before.starts or now.exits > before.exits or now.removed
             )
         await self._drained(live)
-        runs = [run for run in self._ledger.runs_of(live.id) if run.started_ns]
+        started = [run for run in self._ledger.runs_of(live.id) if run.started_ns]
+        runs = [run for run in started if of_runs is None or run.id in of_runs]
         for run, done in await self._starts(live, runs, options.tail):
             follow = options.follow and run.id == live.record.run_id
             async with aclosing(self._run(live, run, _Position(done), follow=follow)) as batches:

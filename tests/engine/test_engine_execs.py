@@ -41,7 +41,7 @@ async def test_an_exec_has_its_output_its_code_and_its_events(
 ) -> None:
     live = await world.run(name="web")
     exec_id = await made(world, live, "sh", "-c", "x")
-    assert live.record.exec_ids == (exec_id,)
+    assert list(live.record.exec_ids) == [exec_id]
     async with world.execs.attached(exec_id) as streams:
         started = world.agent.execs[exec_id]
         assert (await world.execs.inspect(exec_id)).running
@@ -52,7 +52,7 @@ async def test_an_exec_has_its_output_its_code_and_its_events(
         assert await streams.receive() == b""
         known = await world.execs.inspect(exec_id)
     assert (known.exit_code, known.pid, known.running) == (7, started.pid, False)
-    assert live.record.exec_ids == ()
+    assert not live.record.exec_ids
     assert world.actions()[-3:] == ["exec_create: sh -c x", "exec_start: sh -c x", "exec_die"]
     told = world.told()[-1].attributes
     assert (told["execID"], told["exitCode"], told["name"]) == (exec_id, "7", "web")
@@ -137,7 +137,7 @@ async def test_what_keeps_it_from_starting_is_told_in_dockers_words(
     for exec_id in (attached, detached):
         known = await world.execs.inspect(exec_id)
         assert (known.exit_code, known.running, known.pid) == (code, False, 0)
-    assert live.record.exec_ids == ()
+    assert not live.record.exec_ids
     assert "exec_die" not in world.actions()
 
 
@@ -171,7 +171,7 @@ async def test_what_cannot_be_is_refused_at_create(
     live = await world.run()
     with pytest.raises(InvalidParameter, match=words):
         await made(world, live, **more)
-    assert live.record.exec_ids == ()
+    assert not live.record.exec_ids
 
 
 async def test_the_end_of_the_container_ends_its_execs(world: World, autojump_clock: MockClock) -> None:
