@@ -1,7 +1,5 @@
 """Usage as Docker shows it: names in lower case, and what nobody counted left out."""
 
-
-
 from __future__ import annotations
 
 import msgspec
