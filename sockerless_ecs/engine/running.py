@@ -37,8 +37,14 @@ class RunningExec:
         self._streams = streams
         self._on_code = on_code
         self._over = False
+        self._taken = 0
         self._receiving: trio.CancelScope | None = None
         live.attached.add(self)
+
+    @property
+    def taken(self) -> int | None:
+        """How many bytes it has had so far; None when it has all."""
+        return None if self._over else self._taken
 
     async def prepare(self, agent: AgentClient, run_id: RunId) -> None:
         """An exec belongs to the run that it was made for."""
@@ -52,6 +58,7 @@ class RunningExec:
                 data = await self._next()
         if not data:
             self.end()
+        self._taken += len(data)
         return data
 
     async def send(self, data: bytes) -> None:
@@ -69,6 +76,7 @@ class RunningExec:
         self._over = True
         if self._receiving is not None:
             self._receiving.cancel()
+        self._live.touch()
 
     def leave(self) -> None:
         """The client has left: the process goes on."""

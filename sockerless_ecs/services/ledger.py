@@ -24,6 +24,8 @@ from sockerless_ecs.store.contract import Delete, Put, Snapshot, Store
 _LOG = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0
 _REACH_SECONDS = 10.0
+_STALLED_SECONDS = 5.0
+"""How long a client may read nothing before the end of a container's output is kept for it no longer."""
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _ENDINGS = (
@@ -88,6 +90,15 @@ class Live:
     async def until(self, reached: Callable[[], bool]) -> None:
         """Return once this is true of the container, its agent or its moment as they are."""
         await self._change.wait_value(lambda _: reached())
+
+    async def heard(self) -> None:
+        """Return once who is at its streams has all of the output, or has taken none of it for a while."""
+        while listening := [attached.taken for attached in self.attached if attached.taken is not None]:
+            with trio.move_on_after(_STALLED_SECONDS) as patience:
+                await self.until(lambda: all(attached.taken is None for attached in self.attached))
+            taken = [attached.taken for attached in self.attached if attached.taken is not None]
+            if patience.cancelled_caught and sorted(taken) == sorted(listening):
+                return
 
     async def reach(self) -> AgentClient:
         """Its agent, which may be about to be reached again; raises `Unavailable` when it takes too long."""
@@ -252,6 +263,10 @@ class Ledger:
 
 class Attached(Protocol):
     """Somebody at a container's streams."""
+
+    @property
+    def taken(self) -> int | None:
+        """How many bytes it has had so far of a run; None when it has all, or waits for a run to come."""
 
     async def prepare(self, agent: AgentClient, run_id: RunId) -> None:
         """A run is about to start there: connect to it, or leave it for later."""

@@ -59,6 +59,7 @@ class Session:
         self._run_id = run_id
         self._joined_late = run_id is not None
         self._position = after
+        self._taken = 0
         self._before = live.moment.value
         self._link: _Link | None = None
         self._preparing = False
@@ -67,6 +68,11 @@ class Session:
         self._over = False
         self._receiving: trio.CancelScope | None = None
         live.attached.add(self)
+
+    @property
+    def taken(self) -> int | None:
+        """How many bytes it has had so far; None when it has all, or waits for a run to come."""
+        return None if self._over or self._run_id is None else self._taken
 
     async def connect(self) -> None:
         """Be there before the client is answered; a run that is still to come is not waited for.
@@ -105,6 +111,7 @@ class Session:
             self.end()
         elif self._position is not None:
             self._position += len(data)
+        self._taken += len(data)
         return data
 
     async def send(self, data: bytes) -> None:

@@ -245,6 +245,7 @@ class Supervisor:
         live.announce_drained(run_id)
         await self._tails.farewell(run_id)
         if _goes_at_its_end(live) and run_id == live.record.run_id:
+            await live.heard()
             with trio.move_on_after(1):
                 await agent.ack(event.seq)
                 if run_id == live.record.run_id:

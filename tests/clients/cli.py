@@ -152,12 +152,19 @@ class Terminal:
     def wait(self) -> int:
         """The command's exit code."""
         deadline = time.monotonic() + _SECONDS
-        while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                self.seen += os.read(self._parent, 1 << 16)
-            except OSError:
-                time.sleep(0.01)
+        while self._read() or (self.process.poll() is None and time.monotonic() < deadline):
+            pass
         return self.process.wait(1)
+
+    def _read(self) -> bool:
+        """Whether something more was shown."""
+        try:
+            data = os.read(self._parent, 1 << 16)
+        except OSError:  # nothing now, or the command is gone
+            time.sleep(0.01)
+            return False
+        self.seen += data
+        return bool(data)
 
 
 def _take_terminal() -> None:

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -74,17 +75,29 @@ func fillFromProcesses(u *usage) {
 	syscall.Getrusage(syscall.RUSAGE_CHILDREN, &buried)
 	u.CgroupVersion, u.MemoryMax = 2, -1
 	u.CPUUser, u.CPUSystem = buried.Utime.Nano(), buried.Stime.Nano()
+	u.CPUTotal = u.CPUUser + u.CPUSystem
 	for _, p := range readProcesses() {
 		u.CPUUser += p.userTicks * nanosPerTick
 		u.CPUSystem += p.systemTicks * nanosPerTick
+		u.CPUTotal += max((p.userTicks+p.systemTicks)*nanosPerTick, scheduled(p.Pid))
 		u.Memory += p.RssKiB << 10
 		u.Pids += int64(p.threads)
 		moved := keyed(readText("/proc/" + strconv.Itoa(p.Pid) + "/io"))
 		u.BlockRead += moved["read_bytes:"]
 		u.BlockWrite += moved["write_bytes:"]
 	}
-	u.CPUTotal = u.CPUUser + u.CPUSystem
 	u.MemoryStats["anon"] = u.Memory
+}
+
+// scheduled is what a process's threads have run, to the nanosecond: ticks miss what is short.
+func scheduled(pid int) (total int64) {
+	files, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/schedstat")
+	for _, file := range files {
+		nanos, _, _ := strings.Cut(readText(file), " ")
+		ran, _ := strconv.ParseInt(nanos, 10, 64)
+		total += ran
+	}
+	return total
 }
 
 // machineCPU is the time of all processors, idle or not.
