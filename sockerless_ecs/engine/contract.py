@@ -210,7 +210,7 @@ class Containers(Protocol):
         """Change what can be; the warnings. Conflict for what a running task cannot change."""
 
     async def resize(self, ref: str, size: TerminalSize) -> None:
-        """The terminal's size; Conflict when it does not run or has no terminal."""
+        """The terminal's size; Conflict when it does not run. Without a terminal there is nothing to do."""
 
     def attach(self, ref: str, options: AttachOptions) -> AbstractAsyncContextManager[Streams]:
         """The main process's streams; entering raises what is wrong with the request.
@@ -262,16 +262,17 @@ class Execs(Protocol):
     def attached(
         self, exec_id: str, *, tty: bool = False, size: TerminalSize | None = None
     ) -> AbstractAsyncContextManager[Streams]:
-        """Run it with its streams; entering raises Conflict when it has run, or why it does not start.
+        """Run it with its streams; entering raises Conflict when it has run or its container does not.
 
-        Its exit code is known once `receive` has given all. Leaving does not end it.
+        What keeps its command from starting is told in its streams, as Docker does, and by its exit code
+        (126, 127). Its exit code is known once `receive` has given all. Leaving does not end it.
         """
 
     async def start(self, exec_id: str, *, tty: bool = False, size: TerminalSize | None = None) -> None:
         """Run it with nobody attached; returns once it runs."""
 
     async def resize(self, exec_id: str, size: TerminalSize) -> None:
-        """The terminal's size; Conflict when it does not run or has no terminal."""
+        """The terminal's size; NotFound when it has ended. Without a terminal there is nothing to do."""
 
     async def inspect(self, exec_id: str) -> Exec:
         """Its record."""
