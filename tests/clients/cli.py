@@ -110,13 +110,13 @@ class DockerCli:
             start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509 (no threads fork here)
         )
-        os.close(child)
         terminal = Terminal(process, parent)
         try:
             yield terminal
         finally:
             process.kill()
             process.wait()
+            os.close(child)  # not before: what was written last could be lost with the last close
             os.close(parent)
 
 
@@ -154,6 +154,8 @@ class Terminal:
         deadline = time.monotonic() + _SECONDS
         while self._read() or (self.process.poll() is None and time.monotonic() < deadline):
             pass
+        for _ in range(10):  # the kernel passes it on in its own time
+            self._read()
         return self.process.wait(1)
 
     def _read(self) -> bool:

@@ -133,6 +133,11 @@ func do(verb string, rest []string) {
 			fmt.Println(count)
 			time.Sleep(time.Duration(number(rest[0])) * time.Millisecond)
 		}
+	case "ticks-until": // PATH: a line now and then until it is there
+		for _, err := os.Lstat(rest[0]); err != nil; _, err = os.Lstat(rest[0]) {
+			fmt.Println("tick")
+			time.Sleep(20 * time.Millisecond)
+		}
 	case "count-runs": // FILE: adds a line to it and prints how many there are
 		file, err := os.OpenFile(rest[0], os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
 		fail(err)
