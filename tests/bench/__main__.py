@@ -59,6 +59,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "starts": on_both_dockers(requests.starts),
     "followers": on_both_dockers(requests.followers),
     "connections": requests.idle_connections,
+    "shutdown": requests.shutdown,
     "archived": archived.reading,
     "calls": cost.calls,
     "crowd": cost.crowd,
