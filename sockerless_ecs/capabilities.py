@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from sockerless_ecs import __version__
 
 _CAPABILITIES: Mapping[str, bool | int] = {
-    "exec": False,
-    "attach": False,
+    "exec": True,
+    "attach": True,
     "logs": True,
     "logs_follow": True,
     "volumes": False,
     "networks": False,
-    "health_checks": False,
+    "health_checks": True,
     "image_pull": True,
-    "image_load": False,
+    "image_load": True,
     "max_timeout_seconds": 0,
     "agent_required": True,
 }

@@ -40,9 +40,13 @@ def test_only_what_works_is_true() -> None:
     document = capabilities()["capabilities"]
     assert isinstance(document, dict)
     assert {name for name, value in document.items() if value is True} == {
+        "exec",
+        "attach",
         "logs",
         "logs_follow",
+        "health_checks",
         "image_pull",
+        "image_load",
         "agent_required",
     }
     assert document["max_timeout_seconds"] == 0

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from sockerless_ecs.engine.contract import AttachOptions, Streams, TerminalSize
+from sockerless_ecs.engine.contract import Streams
 from sockerless_ecs.engine.control import told
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.streams import ClientStreams, Source, detach_keys, frames
+from sockerless_ecs.engine.values import AttachOptions, TerminalSize
 from sockerless_ecs.errors import Conflict
 from sockerless_ecs.model.log import LogLine, LogOptions
 from sockerless_ecs.services.events import EventBus

@@ -10,15 +10,7 @@ import trio
 from trio_util import AsyncValue
 
 from sockerless_ecs.engine.attaching import Attaching
-from sockerless_ecs.engine.contract import (
-    Archive,
-    AttachOptions,
-    Created,
-    Filters,
-    Streams,
-    TerminalSize,
-    Waiting,
-)
+from sockerless_ecs.engine.contract import Archive, Filters, Streams, Waiting
 from sockerless_ecs.engine.control import Control, told
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.files import Files
@@ -26,6 +18,7 @@ from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.updating import Updater
+from sockerless_ecs.engine.values import AttachOptions, Created, TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified
 from sockerless_ecs.model import agentless, signals
 from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus

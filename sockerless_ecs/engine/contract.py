@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from sockerless_ecs.engine.values import (
+    AttachOptions,
+    Created,
+    Credentials,
+    DiskUsage,
+    ImageRemoved,
+    PullProgress,
+    SystemInfo,
+    TerminalSize,
+)
 from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.exec import Exec
@@ -19,97 +28,6 @@ from sockerless_ecs.model.volume import Volume
 
 Filters = Mapping[str, Sequence[str]]
 """Docker's list filters, already parsed: `{"label": ["a=b"], "status": ["running"]}`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """The answer to a create."""
-
-    id: str
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemInfo:
-    """What `info` tells."""
-
-    id: str
-    name: str
-    version: str
-    containers: int
-    running: int
-    paused: int
-    stopped: int
-    images: int
-    architecture: str
-    """`x86_64` or `aarch64`: of the tasks, not of the daemon's machine."""
-    cpus: int
-    """Of the largest Fargate task."""
-    memory_bytes: int
-    """Of the largest Fargate task."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullProgress:
-    """One line of the answer to a pull or a load."""
-
-    status: str = ""
-    id: str = ""
-    stream: str = ""
-    """What a client prints as it is: the lines that name what was loaded."""
-    current_bytes: int = 0
-    total_bytes: int = 0
-    """With `current_bytes` how far it is; 0 = a line without a bar."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What a user gave for a registry. Never logged."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
-    server_address: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRemoved:
-    """One step of an image's removal: a name taken away, or the image itself deleted."""
-
-    untagged: str = ""
-    deleted: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskUsage:
-    """What `system df` shows: everything this engine keeps."""
-
-    layers_bytes: int
-    images: tuple[Image, ...] = ()
-    containers: tuple[Container, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttachOptions:
-    """What a client wants of a container's streams."""
-
-    stream: bool = True
-    """What comes from now on; without it only `logs`."""
-    logs: bool = False
-    """What the current run has written so far, first."""
-    stdin: bool = False
-    stdout: bool = False
-    stderr: bool = False
-    detach_keys: str = ""
-    """As the client wrote them (`ctrl-p,ctrl-q`); empty = Docker's default. Only for terminals."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TerminalSize:
-    """In characters."""
-
-    rows: int
-    columns: int
 
 
 class Streams(Protocol):

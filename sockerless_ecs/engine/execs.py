@@ -12,9 +12,10 @@ import trio
 from sockerless_ecs.agent import StartRefused
 from sockerless_ecs.agent.protocol import ExecRequest
 from sockerless_ecs.engine.attaching import not_running
-from sockerless_ecs.engine.contract import Streams, TerminalSize
+from sockerless_ecs.engine.contract import Streams
 from sockerless_ecs.engine.running import RunningExec
 from sockerless_ecs.engine.streams import ClientStreams, detach_keys, frames
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError
 from sockerless_ecs.model import agentless
 from sockerless_ecs.model.exec import Exec

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sockerless_ecs.engine.contract import ImageRemoved
 from sockerless_ecs.engine.image_names import left_alone
+from sockerless_ecs.engine.values import ImageRemoved
 from sockerless_ecs.errors import Conflict
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.container import Container

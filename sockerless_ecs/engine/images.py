@@ -7,10 +7,11 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from sockerless_ecs.engine import image_listing
-from sockerless_ecs.engine.contract import Credentials, Filters, ImageRemoved, PullProgress
+from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_removal import removal
 from sockerless_ecs.engine.loading import Loader
+from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import trio
 
 from sockerless_ecs.aws import Ecr
-from sockerless_ecs.engine.contract import PullProgress
+from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image, ImageRef

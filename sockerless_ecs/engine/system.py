@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
 import sockerless_ecs
-from sockerless_ecs.engine.contract import Credentials, DiskUsage, Filters, SystemInfo
+from sockerless_ecs.engine.contract import Filters
+from sockerless_ecs.engine.values import Credentials, DiskUsage, SystemInfo
 from sockerless_ecs.model import filters as filtering
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.lifecycle import State

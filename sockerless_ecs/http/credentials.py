@@ -7,7 +7,7 @@ import binascii
 
 import msgspec
 
-from sockerless_ecs.engine.contract import Credentials
+from sockerless_ecs.engine.values import Credentials
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.http.shapes.system import AuthBody
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from sockerless_ecs.engine.contract import PullProgress
+from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.http.route import Output
 from sockerless_ecs.http.shapes.image import ProgressBar, ProgressErrorLine, ProgressLine

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from sockerless_ecs.aws.shapes import definition_params, run_params
-from sockerless_ecs.engine.contract import AttachOptions
+from sockerless_ecs.engine.values import AttachOptions
 from sockerless_ecs.errors import InvalidParameter, Unavailable, Unimplemented
 from sockerless_ecs.model.container import (
     Container,

@@ -7,9 +7,10 @@ import trio
 from trio.testing import MockClock
 
 from sockerless_ecs.agent.sights import ProcessInfo
-from sockerless_ecs.engine.contract import AttachOptions, Streams, TerminalSize
+from sockerless_ecs.engine.contract import Streams
 from sockerless_ecs.engine.ps import process_table
 from sockerless_ecs.engine.streams import Sieve
+from sockerless_ecs.engine.values import AttachOptions, TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound
 from sockerless_ecs.model.log import STDERR
 from tests.services.fake_streams import FakePipes, frame

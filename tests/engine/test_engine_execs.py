@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from sockerless_ecs.agent import AgentLost, StartRefused
-from sockerless_ecs.engine.contract import TerminalSize
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unavailable
 from sockerless_ecs.model.container import ContainerId
 from sockerless_ecs.model.exec import Exec

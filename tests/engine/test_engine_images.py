@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from sockerless_ecs.engine.contract import Credentials, Filters, ImageRemoved
+from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.engine.system import EngineSystem
+from sockerless_ecs.engine.values import Credentials, ImageRemoved
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, Unauthorized
 from sockerless_ecs.model.container import ContainerConfig, CreateRequest
 from sockerless_ecs.model.image import Image, ImageRef

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from sockerless_ecs.engine.contract import PullProgress
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.loading import Loader
+from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import InvalidParameter, Unavailable
 from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.registry.digest import digest_of

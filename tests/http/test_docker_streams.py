@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
-from sockerless_ecs.engine.contract import AttachOptions, TerminalSize
+from sockerless_ecs.engine.values import AttachOptions, TerminalSize
 from sockerless_ecs.errors import Unavailable
 from tests.http.conftest import Served
 from tests.http.fake_backend.execs import MISSING

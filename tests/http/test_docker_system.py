@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sockerless_ecs.engine.contract import DiskUsage
+from sockerless_ecs.engine.values import DiskUsage
 from sockerless_ecs.http.docker.unbuilt import UNBUILT, Unbuilt
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.model.reference import parse

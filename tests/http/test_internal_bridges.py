@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from sockerless_ecs.engine.contract import AttachOptions, TerminalSize
+from sockerless_ecs.engine.values import AttachOptions, TerminalSize
 from sockerless_ecs.model.container import Healthcheck
 from sockerless_ecs.model.event import EngineEvent
 from tests.http.conftest import Served

@@ -160,7 +160,7 @@ async def test_start_that_fails_says_why_and_leaves_nothing_in_aws(
     assert await world.stored(live) == record
     assert live.moment.value.exits == exits + 1
     assert (live.moment.value.status.code, live.moment.value.status.error) == (failure.code, record.error)
-    assert world.actions()[-1] == ("die" if ran_before else "create")  # of a failed start Docker tells nothing
+    assert world.actions()[-1] == ("die" if ran_before else "create")  # Docker tells nothing of it
     await trio.sleep(120)
     assert len(world.ecs.tasks) == failure.tasks
     assert all(task.stopped for task in world.ecs.tasks.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sockerless_ecs.engine.contract import Credentials
+from sockerless_ecs.engine.values import Credentials
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.http.credentials import credentials
 from sockerless_ecs.http.internal.images import remove

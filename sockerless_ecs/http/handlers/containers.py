@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sockerless_ecs.engine.contract import TerminalSize
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.http.create import create_request, unknown_fields, update_request
 from sockerless_ecs.http.query import Query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sockerless_ecs.engine.contract import TerminalSize
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.http.conversation import converse
 from sockerless_ecs.http.handlers.containers import terminal_size

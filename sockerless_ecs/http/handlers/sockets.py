@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import trio
 
-from sockerless_ecs.engine.contract import AttachOptions, Streams
+from sockerless_ecs.engine.contract import Streams
+from sockerless_ecs.engine.values import AttachOptions
 from sockerless_ecs.http.frames import Unframer
 from sockerless_ecs.http.handlers.streams import attach_options
 from sockerless_ecs.http.route import Call, Socket

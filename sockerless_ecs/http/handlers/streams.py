@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sockerless_ecs.engine.contract import AttachOptions
+from sockerless_ecs.engine.values import AttachOptions
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.http.conversation import converse
 from sockerless_ecs.http.frames import RAW, Encoder, content_type, encoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from sockerless_ecs.engine.contract import AttachOptions
+from sockerless_ecs.engine.values import AttachOptions
 from sockerless_ecs.http.handlers import containers, files, showing, stats, streams
 from sockerless_ecs.http.internal.messages import Bridged, bridge
 from sockerless_ecs.http.internal.unpacking import write

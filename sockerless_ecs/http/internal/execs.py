@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from sockerless_ecs.engine.contract import TerminalSize
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import Unavailable, Unimplemented
 from sockerless_ecs.http.handlers import execs
 from sockerless_ecs.http.internal.messages import Bridged, bridge

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import msgspec
 import trio
 
-from sockerless_ecs.engine.contract import Streams, System, TerminalSize
+from sockerless_ecs.engine.contract import Streams, System
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import InvalidParameter, SockerlessError
 from sockerless_ecs.http.bodies import decode
 from sockerless_ecs.http.frames import Unframer

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from msgspec import UNSET
 
-from sockerless_ecs.engine.contract import DiskUsage, SystemInfo
+from sockerless_ecs.engine.values import DiskUsage, SystemInfo
 from sockerless_ecs.http.shapes.system import (
     ActorView,
     ComponentView,

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import trio
 
-from sockerless_ecs.engine.contract import AttachOptions, Created, Filters, TerminalSize, Waiting
+from sockerless_ecs.engine.contract import Filters, Waiting
+from sockerless_ecs.engine.values import AttachOptions, Created, TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, NotModified
 from sockerless_ecs.model.container import (
     Container,

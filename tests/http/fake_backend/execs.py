@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import trio
 
-from sockerless_ecs.engine.contract import TerminalSize
+from sockerless_ecs.engine.values import TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound
 from sockerless_ecs.model.exec import Exec
 from sockerless_ecs.model.lifecycle import State

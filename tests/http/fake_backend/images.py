@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import trio
 
-from sockerless_ecs.engine.contract import Credentials, Filters, ImageRemoved, PullProgress
+from sockerless_ecs.engine.contract import Filters
+from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
 from sockerless_ecs.model.reference import familiar, from_pull, parse

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from sockerless_ecs.engine.contract import Credentials, DiskUsage, Filters, SystemInfo
+from sockerless_ecs.engine.contract import Filters
+from sockerless_ecs.engine.values import Credentials, DiskUsage, SystemInfo
 from sockerless_ecs.errors import InvalidParameter, Unauthorized
 from sockerless_ecs.model.container import Container
 from sockerless_ecs.model.event import EngineEvent
