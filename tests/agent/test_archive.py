@@ -15,6 +15,7 @@ from sockerless_ecs.agent import AgentLost, StartRequest, files
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError
 from tests.agent.conftest import StartAgent
 from tests.agent.tars import LIMIT, Entries, get, get_bytes, member, pieces, put, raw_names, read, tar_of
+from tests.conftest import not_run_here
 
 _GO_DIRECTORY, _GO_LINK, _GO_SETUID = 1 << 31, 1 << 27, 1 << 23
 _ODD_NAMES = [
@@ -171,7 +172,7 @@ async def test_long_paths_and_ten_thousand_entries_make_the_round(
 
 async def test_owners_and_devices_are_kept(start_agent: StartAgent, tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("needs root")
+        pytest.skip("needs full mode: users of its own")
     entries: Entries = [
         (member("file", uid=1234, gid=4321, mode=0o4711), b"x"),
         member("link", tarfile.SYMTYPE, linkname="file", uid=7, gid=8),
@@ -197,7 +198,7 @@ async def test_attributes_of_users_make_the_round(start_agent: StartAgent, tmp_p
         os.setxattr(tmp_path / "source/file", "user.note", b"\x00binary\xff")
         os.setxattr(tmp_path / "source", "user.empty", b"")
     except OSError:
-        pytest.skip("this file system has no users' attributes")
+        not_run_here("users' attributes on this file system")
     (tmp_path / "copy").mkdir()
     async with start_agent() as task:
         packed = await get_bytes(task.client, tmp_path / "source")
@@ -210,7 +211,7 @@ async def test_copies_belong_to_the_containers_user_if_asked_for(
     start_agent: StartAgent, tmp_path: Path
 ) -> None:
     if os.geteuid() != 0:
-        pytest.skip("needs root")
+        pytest.skip("needs full mode: users of its own")
     entries: Entries = [
         member("folder", tarfile.DIRTYPE, uid=5, gid=5),
         (member("folder/file", uid=5, gid=5), b"x"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -15,6 +14,9 @@ from sockerless_ecs.agent import AgentLost, StartRequest, files
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError
 from tests.agent.conftest import AgentTask, StartAgent
 from tests.agent.tars import LIMIT, Entries, get, get_bytes, member, pieces, put, raw_names, tar_of
+
+_in_namespaces = pytest.mark.parametrize("start_agent", ["pid1"], indirect=True)
+"""What the process mounts is its own."""
 
 
 def _escapes(outside: Path) -> dict[str, tuple[Entries, str]]:
@@ -183,14 +185,11 @@ async def test_name_that_is_too_long_is_an_error(start_agent: StartAgent, tmp_pa
                 await put(task.client, tmp_path, [(member(name), b"x")])
 
 
+@_in_namespaces
 async def test_full_file_system_is_told(start_agent: StartAgent, tmp_path: Path) -> None:
-    if not os.access("/dev/full", os.W_OK) or os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small file system")
     mount = f"mount -t tmpfs -o size=64k none {tmp_path}/small && echo mounted && exec sleep 1000"
     (tmp_path / "small").mkdir()
     async with start_agent() as task:
-        if (await _agent_pid(task)) != 1:
-            pytest.skip("only in a namespace of its own")
         await task.client.start(_start("sh", "-c", mount))
         async with task.client.logs("r1", follow=True) as lines:
             assert (await anext(lines))[0].data == b"mounted\n"
@@ -198,6 +197,7 @@ async def test_full_file_system_is_told(start_agent: StartAgent, tmp_path: Path)
             await put(task.client, tmp_path / "small", [(member("large"), bytes(1_000_000))])
 
 
+@_in_namespaces
 async def test_read_only_file_system_is_refused_in_dockers_words(
     start_agent: StartAgent, tmp_path: Path
 ) -> None:
@@ -207,8 +207,6 @@ async def test_read_only_file_system_is_refused_in_dockers_words(
     )
     (tmp_path / "fixed").mkdir()
     async with start_agent() as task:
-        if (await _agent_pid(task)) != 1:
-            pytest.skip("only in a namespace of its own")
         await task.client.start(_start("sh", "-c", mount))
         async with task.client.logs("r1", follow=True) as lines:
             assert (await anext(lines))[0].data == b"mounted\n"
@@ -275,11 +273,6 @@ async def _stalled() -> AsyncIterator[bytes]:
 
 def _start(*argv: str) -> StartRequest:
     return StartRequest(run="r1", argv=argv)
-
-
-async def _agent_pid(task: AgentTask) -> int:
-    """As the agent sees itself."""
-    return (await task.client.health()).pid
 
 
 def _open_files(task: AgentTask) -> int:

@@ -29,7 +29,8 @@ async def test_processes_are_told_without_the_agent(start_agent: StartAgent) -> 
         shell, sleep = found["sh"], found["sleep"]
         assert shell.pid == started.pid
         assert shell.arguments == "sh -c nice -n 3 sleep 1000 & echo up; wait"
-        assert (sleep.ppid, sleep.nice, sleep.state) == (shell.pid, 3, "S")
+        assert (sleep.ppid, sleep.nice) == (shell.pid, 3)
+        assert sleep.state in "RS"
         assert (shell.uid, shell.user, shell.gid) == (0, "root", 0)
         assert shell.tty.startswith("pts/")
         assert abs(shell.start_ns - before) < 20 * _SECOND

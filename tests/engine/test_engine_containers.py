@@ -110,7 +110,7 @@ async def test_kill_sends_any_signal_and_waits_only_for_sigkill(
     assert (world.agent.signals, live.record.exit_code) == (["SIGUSR1", "SIGKILL"], 137)
     with pytest.raises(Conflict) as raised:
         await world.containers.kill("web")
-    assert raised.value.message == f"Cannot kill container: web: container {live.id} is not running"
+    assert raised.value.message == f"container {live.id} is not running"
     with pytest.raises(InvalidParameter, match="Invalid signal: NOPE"):
         await world.containers.kill("web", "NOPE")
 

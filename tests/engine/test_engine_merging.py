@@ -53,12 +53,12 @@ def run(config: ContainerConfig, image: ImageConfig) -> ContainerConfig:
     return merged(config, image, ID)
 
 
-def test_environment_is_the_image_s_with_the_request_s_over_it() -> None:
+def test_environment_is_the_request_s_and_then_what_the_image_adds() -> None:
     result = run(
         ContainerConfig(image="i", cmd=C, env=("B=mine", "NEW=1", "GONE", "EMPTY=")),
         ImageConfig(env=("A=1", "B=2", "GONE=3", "C=a=b")),
     )
-    assert result.env == ("A=1", "B=mine", "C=a=b", "NEW=1", "EMPTY=")
+    assert result.env == ("B=mine", "NEW=1", "EMPTY=", "A=1", "C=a=b")
 
 
 def test_labels_ports_and_volumes_are_united() -> None:

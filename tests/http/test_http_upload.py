@@ -15,6 +15,7 @@ import trio
 from sockerless_ecs.errors import NotFound
 from sockerless_ecs.http.listeners import unix_listener
 from sockerless_ecs.http.route import Call, Reply
+from tests.conftest import not_run_here
 from tests.http.probe import Probe, echo, hijack, route, start_probe
 from tests.http.test_http_streams import until
 from tests.http.wire import Wire
@@ -225,8 +226,9 @@ async def test_a_client_that_waits_for_leave_and_is_refused_sends_nothing(probe:
         assert (answer.status, answer.headers["connection"]) == (404, "close")
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
 async def test_curl_uploads_with_expect(nursery: trio.Nursery, sink: Sink, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        not_run_here("the curl command")
     (tmp_path / "body").write_bytes(bytes(3 * MIB))
     listeners = [unix_listener(tmp_path / "s")]
     probe = await start_probe(nursery, [route("PUT", "/count", sink.count)], listeners=listeners)
