@@ -25,7 +25,7 @@ from sockerless_ecs.http.listeners import mutual_tls, tcp_listeners, unix_listen
 from sockerless_ecs.http.server import LongLived
 from sockerless_ecs.http.server import serve as drained_server
 from sockerless_ecs.registry import Login, RegistryClient
-from sockerless_ecs.rooms import Rooms
+from sockerless_ecs.rooms import Ground, Rooms
 from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.store import Identity, Store, hold_identity, new_identity, open_store
 
@@ -58,15 +58,17 @@ async def serve(
 
                 def build(services: trio.Nursery, jobs: trio.Nursery) -> Rooms:
                     return Rooms(
-                        settings=settings,
-                        identity=identity,
-                        ledger=ledger,
-                        calls=calls,
-                        registry=registry,
-                        ecr=ecr,
-                        ecs=open_ecs(calls, settings.ecs.cluster),
-                        services=services,
-                        jobs=jobs,
+                        Ground(
+                            settings=settings,
+                            identity=identity,
+                            ledger=ledger,
+                            calls=calls,
+                            registry=registry,
+                            ecr=ecr,
+                            ecs=open_ecs(calls, settings.ecs.cluster),
+                            services=services,
+                            jobs=jobs,
+                        )
                     )
 
                 await _serve(settings, build, task_status)
@@ -83,7 +85,7 @@ async def _serve(
         await services.start(_stop_on_signal, stop)
         async with trio.open_nursery() as jobs:
             rooms = build(services, jobs)
-            await rooms.start(services)
+            await rooms.start()
             long_lived = LongLived()
             async with _listening(settings) as (internal, docker), trio.open_nursery() as http:
                 for make, listeners in ((internal_app, internal), (docker_app, docker)):
@@ -99,7 +101,7 @@ async def _serve(
                 )
                 task_status.started()
             # No request is left: only what was begun remains.
-            rooms.launcher.draining = True
+            rooms.drain()
             jobs.cancel_scope.deadline = trio.current_time() + settings.shutdown.grace_seconds
             if settings.shutdown.containers == "stop":
                 await rooms.stop_containers()
