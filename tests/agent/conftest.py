@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +30,7 @@ from sockerless_ecs.agent import (
 from sockerless_ecs.agent.build_hook import binary_path, build_agent
 from sockerless_ecs.model.log import LogLine
 from sockerless_ecs.store import new_identity
+from tests.agent.orphans import orphans_ended
 
 TOKEN = bytes(range(32))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -112,8 +113,10 @@ def keys() -> Keys:
 
 
 @pytest.fixture(params=["plain", "pid1"])
-def start_agent(request: pytest.FixtureRequest, agent_binary: Path, keys: Keys, tmp_path: Path) -> StartAgent:
-    """Makes an agent; every test that uses it runs in both ways."""
+def start_agent(
+    request: pytest.FixtureRequest, agent_binary: Path, keys: Keys, tmp_path: Path
+) -> Iterator[StartAgent]:
+    """Makes an agent; every test that uses it runs in both ways and leaves no process."""
     prefix: list[str] = []
     if request.param == "pid1" and not (prefix := _namespaces()):
         pytest.skip("needs rootless mode: no namespaces can be made here")
@@ -153,7 +156,8 @@ def start_agent(request: pytest.FixtureRequest, agent_binary: Path, keys: Keys, 
                 process.kill()
                 await process.wait()
 
-    return start
+    with orphans_ended():
+        yield start
 
 
 async def _ready(client: AgentClient) -> None:
