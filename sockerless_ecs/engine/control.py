@@ -24,6 +24,8 @@ _LOG = structlog.get_logger(__name__)
 _GRACE_SECONDS = 10
 _ANSWER_SECONDS = 10
 """How long an agent may take to answer."""
+_MEET_SECONDS = 3
+"""How long a signal waits for an agent that was cut off, before ECS is asked to stop its task."""
 _KILL_SECONDS = 10.0
 """How long SIGKILL may take before the task itself is stopped."""
 _OF_ECS = ("SIGKILL", "SIGTERM")
@@ -130,7 +132,7 @@ class Control:
                 pass
             case _:
                 raise Conflict(f"Container {live.id} is not running")
-        agent, run_id = self._reachable(live, "paused")
+        agent, run_id = await self._reached(live, "paused")
         try:
             await agent.pause(run_id)
         except Conflict as refusal:  # the answer to an earlier call was lost, or it has just ended
@@ -146,7 +148,7 @@ class Control:
         agentless.refuse(live.record, "unpause")
         if live.record.state is not State.PAUSED:
             raise SockerlessError(f"Container {live.id} is not paused")
-        agent, run_id = self._reachable(live, "unpaused")
+        agent, run_id = await self._reached(live, "unpaused")
         try:
             await agent.unpause(run_id)
         except Conflict as refusal:
@@ -190,28 +192,40 @@ class Control:
     def _runs(self, live: Live, run_id: RunId) -> bool:
         return live.record.state is State.RUNNING and live.record.run_id == run_id
 
-    def _reachable(self, live: Live, what: str) -> tuple[AgentClient, RunId]:
-        agent, run_id = live.agent, live.record.run_id
-        if agent is None or run_id is None:
-            raise Unavailable(f"the agent of container {live.id} does not answer now: it was not {what}")
-        return agent, run_id
+    async def _reached(self, live: Live, what: str) -> tuple[AgentClient, RunId]:
+        """The agent, which may be about to be met again, and the run that lives; Conflict when none does."""
+        try:
+            agent = await live.reach()
+        except Unavailable as error:
+            raise Unavailable(f"{error.message}; it was not {what}") from error
+        if live.record.run_id is None or not live.record.state.alive:
+            raise Conflict(f"Container {live.id} is not running")
+        return agent, live.record.run_id
 
     async def _signal(self, live: Live, signal: str, *, ends: bool) -> None:
         """Through the agent; where it cannot be reached ECS stops the task, if the signal `ends` it."""
-        agent, run_id = live.agent, live.record.run_id
+        run_id = live.record.run_id
         assert run_id is not None
-        if agent is not None:
-            try:
-                with trio.move_on_after(_ANSWER_SECONDS):
+        try:
+            with trio.move_on_after(_ANSWER_SECONDS):
+                agent = await self._met(live)
+                if live.record.run_id == run_id and live.record.state.alive:
                     await agent.signal(run_id, signal)
-                    return
-            except Conflict:
-                return  # it has just ended: its exit is on the way
-            except (AgentLost, AgentUnreachable, WrongAgent):
-                pass
+                return
+        except Conflict:
+            return  # it has just ended: its exit is on the way
+        except (Unavailable, AgentLost, AgentUnreachable, WrongAgent):
+            pass
         if not ends:
             raise Unavailable(f"the agent of container {live.id} does not answer now: {signal} was not sent")
         await self._stop_task(live)
+
+    async def _met(self, live: Live) -> AgentClient:
+        """The agent: one that was cut off is met again in a moment, or is lost. Raises Unavailable."""
+        if not live.record.agentless:
+            with trio.move_on_after(_MEET_SECONDS):
+                return await live.reach()
+        raise Unavailable(f"the agent of container {live.id} does not answer now")
 
     async def _stop_task(self, live: Live) -> None:
         task = live.record.task
