@@ -59,8 +59,9 @@ class Logs:
     ) -> AsyncIterator[AsyncIterator[Sequence[LogLine]]]:
         """Batches of lines, `of_runs` or of all; entering raises what is wrong with the request.
 
-        A follower of a container that has not started waits for its first line, so that nothing is lost
-        between asking and starting; it ends when the output of the run that it came for is drained.
+        A follower of a container that starts, or has not started if it `awaits_start`, waits for its first
+        line, so that nothing is lost between asking and starting; it ends when the output of the run that it
+        came for is drained.
         """
         live = self._ledger.find(ref)
         if not (options.stdout or options.stderr):
@@ -72,7 +73,10 @@ class Logs:
             yield filtered
 
     async def _lines(self, live: Live, options: LogOptions, of_runs: Collection[RunId] | None) -> Batches:
-        if options.follow and live.record.state in (State.CREATED, State.STARTING):
+        state = live.record.state
+        if options.follow and (
+            state is State.STARTING or (state is State.CREATED and options.awaits_start)
+        ):
             before = live.moment.value
             await live.moment.wait_value(
                 lambda now: now.starts > before.starts or now.exits > before.exits or now.removed

@@ -24,6 +24,8 @@ class LogOptions:
     stdout: bool = True
     stderr: bool = True
     follow: bool = False
+    awaits_start: bool = False
+    """Whether a follower of a container that was only created waits for its start; Docker's does not."""
     tail: int | None = None
     since_ns: int = 0
     until_ns: int = 0

@@ -140,3 +140,9 @@ def test_signals_reach_the_process_through_the_client(docker: DockerCli) -> None
     docker("kill", "-s", "USR1", container)
     assert docker("wait", container).text == "21"
     docker("rm", container)
+
+
+def test_logs_of_a_container_that_has_not_started_end_at_once(docker: DockerCli) -> None:
+    container = docker.create("print", "x")
+    assert docker("logs", "-f", container).out == b""
+    docker("rm", container)

@@ -59,6 +59,11 @@ async def test_tail_of_a_running_container_counts_what_there_is(
     assert text(await read(world, live.id, tail=2)) == "2 3"
 
 
+async def test_docker_s_follower_of_a_container_that_has_not_started_ends_at_once(world: World) -> None:
+    live = await world.create()
+    assert await read(world, live.id, follow=True) == []
+
+
 async def test_follower_of_a_container_that_has_not_started_waits_for_its_first_line(
     world: World, autojump_clock: MockClock
 ) -> None:
@@ -67,7 +72,7 @@ async def test_follower_of_a_container_that_has_not_started_waits_for_its_first_
     async with trio.open_nursery() as nursery:
 
         async def follow() -> None:
-            got.extend(await read(world, live.id, follow=True))
+            got.extend(await read(world, live.id, follow=True, awaits_start=True))
 
         nursery.start_soon(follow)
         await trio.sleep(5)

@@ -267,7 +267,7 @@ def test_followers_get_it_all_while_it_happens(course: Course) -> None:
         return container
 
     async def follow(world: World, live: Live, lines: list[LogLine], pause: float) -> None:
-        async with world.containers.logs(live.id, LogOptions(follow=True)) as batches:
+        async with world.containers.logs(live.id, LogOptions(follow=True, awaits_start=True)) as batches:
             async for batch in batches:
                 lines.extend(batch)
                 await trio.sleep(pause)

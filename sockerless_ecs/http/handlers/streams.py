@@ -49,7 +49,7 @@ def attach_options(query: Query) -> AttachOptions:
 
 async def logs(call: Call) -> Streamed:
     """A container's output in Docker's frames, or as it is if it has a terminal."""
-    options = log_options(call.query)
+    options = log_options(call.query, awaits_start=call.version == (0, 0))
     if not (options.stdout or options.stderr):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = await call.backend.containers.inspect(call.ref)
@@ -70,12 +70,13 @@ def line_encoder(query: Query, *, tty: bool) -> Encoder:
     return encoder(tty=tty, timestamps=query.flag("timestamps"), details=query.flag("details"))
 
 
-def log_options(query: Query, *, default: bool = False) -> LogOptions:
+def log_options(query: Query, *, awaits_start: bool, default: bool = False) -> LogOptions:
     """Which lines are asked for."""
     return LogOptions(
         stdout=query.flag("stdout", default=default),
         stderr=query.flag("stderr", default=default),
         follow=query.flag("follow", default=default),
+        awaits_start=awaits_start,
         tail=_tail(query),
         since_ns=query.time_ns("since"),
         until_ns=query.time_ns("until"),

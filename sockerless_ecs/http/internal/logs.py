@@ -22,7 +22,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True):
 
 async def logs_stream(call: Call, socket: Socket) -> None:
     """A container's output, a message a line; both streams and following unless told otherwise."""
-    options = streams.log_options(call.query, default=True)
+    options = streams.log_options(call.query, awaits_start=True, default=True)
     container = await call.backend.containers.inspect(call.ref)
     message = _messages(
         container.id,
