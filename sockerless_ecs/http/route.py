@@ -106,6 +106,11 @@ class Call:
     """The Docker API version that the path asked for, else our newest; (0, 0) on the internal API."""
 
     @property
+    def is_internal(self) -> bool:
+        """Whether it came by the internal API."""
+        return self.version == (0, 0)
+
+    @property
     def ref(self) -> str:
         """The id or name in the path; Docker's own leading slash is not part of a name."""
         return self.path["ref"].lstrip("/")

@@ -27,7 +27,7 @@ async def inspect(call: Call) -> Reply:
     """Show a container; on the internal API with its agent."""
     container = await call.backend.containers.inspect(call.ref)
     sizes = await _sizes(call.backend, container) if call.query.flag("size") else None
-    return json_reply(container_view(container, with_agent=call.version == (0, 0), sizes=sizes))
+    return json_reply(container_view(container, with_agent=call.is_internal, sizes=sizes))
 
 
 async def top(call: Call) -> Reply:

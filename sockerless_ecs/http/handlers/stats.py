@@ -24,7 +24,7 @@ async def stats(call: Call) -> Streamed:
     rates. What does not run has zeros.
     """
     stream = call.query.flag("stream", default=True)
-    knows_one_shot = call.version == (0, 0) or call.version >= _ONE_SHOT_SINCE
+    knows_one_shot = call.is_internal or call.version >= _ONE_SHOT_SINCE
     one_shot = call.query.flag("one-shot") and knows_one_shot
     if stream and one_shot:
         raise InvalidParameter("cannot have stream=true and one-shot=true")

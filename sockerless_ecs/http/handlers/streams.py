@@ -49,7 +49,7 @@ def attach_options(query: Query) -> AttachOptions:
 
 async def logs(call: Call) -> Streamed:
     """A container's output in Docker's frames, or as it is if it has a terminal."""
-    options = log_options(call.query, awaits_start=call.version == (0, 0))
+    options = log_options(call.query, awaits_start=call.is_internal)
     if not (options.stdout or options.stderr):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = await call.backend.containers.inspect(call.ref)
