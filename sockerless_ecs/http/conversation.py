@@ -5,6 +5,8 @@ from __future__ import annotations
 import trio
 
 from sockerless_ecs.engine.contract import Streams
+from sockerless_ecs.errors import SockerlessError
+from sockerless_ecs.http.breakage import Breakage
 from sockerless_ecs.http.route import Duplex
 
 _FAREWELL_SECONDS = 1.0
@@ -16,7 +18,8 @@ async def converse(duplex: Duplex, streams: Streams, *, stdin: bool = True) -> N
 
     The client's half-close ends standard input, and output goes on. Nothing is kept: who does not read holds
     up who writes. Without `stdin` what the client sends is dropped. A client that is gone has its last bytes
-    taken and its input ended, unless the process does not read. Raises Unavailable when the agent was lost.
+    taken and its input ended, unless the process does not read. Raises Unavailable when the agent was lost,
+    which the client is told in the stream.
     """
     all_heard = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -40,8 +43,14 @@ async def converse(duplex: Duplex, streams: Streams, *, stdin: bool = True) -> N
 
 
 async def _tell(duplex: Duplex, streams: Streams) -> None:
-    while data := await streams.receive():
-        await duplex.send(data)
+    breakage = Breakage(tty=streams.tty)
+    try:
+        while data := await streams.receive():
+            await duplex.send(data)
+            breakage.follow(data)
+    except SockerlessError as error:
+        await duplex.send(breakage.notice(error.message))
+        raise
 
 
 async def _listen(duplex: Duplex, streams: Streams, stdin: bool, all_heard: trio.Event) -> None:

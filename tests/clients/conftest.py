@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.clients.engines import Target, docker_archive, load, real_dockerd
+from tests.clients.wire import Wire
 from tests.conftest import not_run_here
 from tests.dockerd import NoDockerd
 from tests.e2e.world import Cloud, Daemon
@@ -69,3 +70,23 @@ def docker_cli() -> str:
     if found is None:
         not_run_here("the docker command on PATH")
     return found
+
+
+@pytest.fixture
+def daemon(cloud: Cloud, archive: bytes) -> Iterator[Daemon]:
+    """A daemon of the test's own, which it may hurt."""
+    with TemporaryDirectory(prefix="sl-") as folder:
+        made = Daemon(cloud, Path(folder))
+        made.start()
+        load(made.docker_socket, archive)
+        yield made
+        cloud.no_faults()
+        assert made.stop() == 0, made.log.read_text()[-4000:]
+
+
+@pytest.fixture
+async def wire(daemon: Daemon) -> AsyncIterator[Wire]:
+    """Its Docker API; each request has a connection of its own, so it outlives the daemon."""
+    made = Wire(daemon.docker_socket)
+    yield made
+    await made.http.aclose()

@@ -5,37 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import pytest
 import trio
 
-from tests.clients.engines import load
 from tests.clients.wire import Wire, contents
-from tests.e2e.world import Cloud, Daemon, eventually
+from tests.e2e.world import Daemon, eventually
 
 _EXECS, _CLIENTS = 400, 50
-
-
-@pytest.fixture
-def daemon(cloud: Cloud, archive: bytes) -> Iterator[Daemon]:
-    """A daemon of the test's own."""
-    with TemporaryDirectory(prefix="sl-") as folder:
-        made = Daemon(cloud, Path(folder))
-        made.start()
-        load(made.docker_socket, archive)
-        yield made
-        made.stop()
-
-
-@pytest.fixture
-async def wire(daemon: Daemon) -> AsyncIterator[Wire]:
-    """Its Docker API."""
-    made = Wire(daemon.docker_socket)
-    yield made
-    await made.http.aclose()
 
 
 def _descriptors(daemon: Daemon) -> int:

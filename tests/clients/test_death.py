@@ -5,11 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import pytest
 import trio
 
 from tests.clients.engines import VERSION, load
@@ -17,26 +13,6 @@ from tests.clients.wire import Wire, contents
 from tests.e2e.world import Cloud, Daemon, eventually
 
 _MB = 1 << 20
-
-
-@pytest.fixture
-def daemon(cloud: Cloud, archive: bytes) -> Iterator[Daemon]:
-    """A daemon of the test's own."""
-    with TemporaryDirectory(prefix="sl-") as folder:
-        made = Daemon(cloud, Path(folder))
-        made.start()
-        load(made.docker_socket, archive)
-        yield made
-        cloud.no_faults()
-        assert made.stop() == 0, made.log.read_text()[-4000:]
-
-
-@pytest.fixture
-async def wire(daemon: Daemon) -> AsyncIterator[Wire]:
-    """Its Docker API; each request has a connection of its own, so it outlives a daemon."""
-    made = Wire(daemon.docker_socket)
-    yield made
-    await made.http.aclose()
 
 
 def _reborn(daemon: Daemon) -> None:

@@ -175,13 +175,15 @@ async def test_megabytes_pass_both_ways_unchanged(engine: Served, docker: Wire) 
     assert (shown["ExitCode"], shown["Running"]) == (0, False)
 
 
-async def test_an_agent_that_is_lost_ends_the_connection(engine: Served, docker: Wire) -> None:
+async def test_an_agent_that_is_lost_ends_the_connection_with_the_reason(
+    engine: Served, docker: Wire
+) -> None:
     await engine.backend.running()
     async with hijack(engine, ATTACH) as (_, wire):
         (streams,) = engine.backend.containers.attached
         streams.failure = Unavailable("the agent is gone")
         streams.say(b"x")
-        assert frames(await wire.ended()) == [(1, b"x")]
+        assert frames(await wire.ended()) == [(1, b"x"), (3, b"the agent is gone")]
     assert streams.left.is_set()
 
 
