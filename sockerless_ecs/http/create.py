@@ -26,6 +26,7 @@ from sockerless_ecs.model.container import (
 )
 
 _DEFAULT_NETWORKS = frozenset({"", "default", "bridge"})
+_LOG_PATTERNS = ("labels-regex", "env-regex")
 _KEPT_LOGS = frozenset({"", "json-file", "local", "journald", "awslogs"})
 _CPU_PERIOD_US = 100_000
 _LEAST_MEMORY_BYTES = 6 * 1024 * 1024
@@ -158,6 +159,8 @@ def _host_config(host: HostConfigBody, judge: Judge) -> HostConfig:
         readonly_rootfs=bool(host.readonly_rootfs),
         init=host.init,
         restart_policy=policy,
+        log_driver=_log_driver(host.log_config),
+        log_options=dict((host.log_config.config if host.log_config else None) or {}),
     )
 
 
@@ -201,6 +204,16 @@ def _judge_logs(logs: LogConfigBody | None, judge: Judge) -> None:
         judge.warnings.append("HostConfig.LogConfig none has no effect: logs are kept in CloudWatch Logs")
     elif kind not in _KEPT_LOGS:
         judge.never(f"HostConfig.LogConfig {kind}", "logs are kept in CloudWatch Logs; leave it out")
+    judge.warnings += [
+        f"HostConfig.LogConfig {name} has no effect: name the labels or variables one by one"
+        for name in _LOG_PATTERNS
+        if logs and logs.config and name in logs.config
+    ]
+
+
+def _log_driver(logs: LogConfigBody | None) -> str:
+    kind = (logs.type if logs else None) or "json-file"
+    return kind if kind in _KEPT_LOGS else "json-file"
 
 
 def _security_options(options: list[str], judge: Judge) -> tuple[str, ...]:

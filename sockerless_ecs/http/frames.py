@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from urllib.parse import quote_plus
 
 from sockerless_ecs.http.times import SECOND_NS, rfc3339
 from sockerless_ecs.model.log import STDOUT, LogLine
@@ -24,11 +25,13 @@ def content_type(version: tuple[int, int], *, tty: bool) -> str:
     return RAW if tty or old else MULTIPLEXED
 
 
-def encoder(*, tty: bool, timestamps: bool, details: bool) -> Encoder:
-    """How to turn a batch of lines into one send."""
+def encoder(*, tty: bool, timestamps: bool, details: Mapping[str, str] | None) -> Encoder:
+    """How to turn a batch of lines into one send; `details`, even if there are none, come before each."""
+    pairs = sorted((details or {}).items())
+    prefix = ",".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs).encode() + b" "
 
     def encode(lines: Sequence[LogLine]) -> bytes:
-        shown = [line._replace(data=b" " + line.data) for line in lines] if details else lines
+        shown = lines if details is None else [line._replace(data=prefix + line.data) for line in lines]
         shown = list(_stamped(shown)) if timestamps else shown
         return b"".join(line.data for line in shown) if tty else _framed(shown)
 

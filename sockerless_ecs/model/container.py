@@ -112,6 +112,8 @@ class HostConfig:
     readonly_rootfs: bool = False
     init: bool | None = None
     restart_policy: RestartPolicy = RestartPolicy()
+    log_driver: str = "json-file"
+    log_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,3 +30,13 @@ class LogOptions:
     tail: int | None = None
     since_ns: int = 0
     until_ns: int = 0
+
+
+def attributes(options: Mapping[str, str], labels: Mapping[str, str], env: Iterable[str]) -> dict[str, str]:
+    """The labels and variables that a log driver's options choose: the details of each line."""
+    variables = dict(variable.partition("=")[::2] for variable in env if "=" in variable)
+    return {**_chosen(options, "labels", labels), **_chosen(options, "env", variables)}
+
+
+def _chosen(options: Mapping[str, str], kind: str, among: Mapping[str, str]) -> dict[str, str]:
+    return {name: among[name] for name in options.get(kind, "").split(",") if name in among}

@@ -44,7 +44,7 @@ _PLAIN = [
 _RTMIN, _RTMAX = 34, 64
 _RTMIN_NAMED, _RTMAX_NAMED = 15, 14  # how many of the real-time signals count from each end
 _ALIASES = {"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO", "RTMIN+0": "RTMIN", "RTMAX-0": "RTMAX"}
-_NUMBER = re.compile(r"[0-9]{1,3}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Signal(NamedTuple):
@@ -70,6 +70,8 @@ def parse(text: str) -> Signal:
     """`KILL`, `sigkill`, `9`, `SIGRTMIN+3` → the signal; raises `InvalidParameter`."""
     if _NUMBER.fullmatch(text):
         name = _NAMES.get(int(text), "")
+        if int(text) and not name:
+            raise InvalidParameter(f"the linux daemon does not support signal {int(text)}")
     else:
         name = text.upper().removeprefix("SIG")
         name = _ALIASES.get(name, name)

@@ -250,6 +250,8 @@ class Launcher:
         except StartRefused as refusal:
             if refusal.kind == "conflict":  # the task is about to end, or its last run has not yet
                 raise Conflict(refusal.message) from refusal
+            if refusal.kind == "bad_user":  # nothing is wrong with the request to start
+                raise SockerlessError(refusal.message) from refusal
             raise InvalidParameter(
                 "failed to create task for container: failed to start the process: " + refusal.message
             ) from refusal

@@ -194,7 +194,7 @@ def test_a_terminals_bytes_are_no_frames() -> None:
 
 def test_every_line_is_a_frame_of_its_own() -> None:
     lines = [LogLine(1, NOW, 1, b"a\n"), LogLine(2, NOW, 2, b"bc")]
-    framed = encoder(tty=False, timestamps=False, details=False)
+    framed = encoder(tty=False, timestamps=False, details=None)
     assert framed(lines) == b"\x01\0\0\0\0\0\0\x02a\n\x02\0\0\0\0\0\0\x02bc"
-    raw = encoder(tty=True, timestamps=True, details=False)
+    raw = encoder(tty=True, timestamps=True, details=None)
     assert raw(lines[:1]) == b"2023-11-14T22:13:20.000000000Z a\n"

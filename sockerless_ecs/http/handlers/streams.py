@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from sockerless_ecs.engine.values import AttachOptions
 from sockerless_ecs.errors import InvalidParameter
@@ -10,7 +10,8 @@ from sockerless_ecs.http.conversation import converse
 from sockerless_ecs.http.frames import RAW, Encoder, content_type, encoder
 from sockerless_ecs.http.query import Query
 from sockerless_ecs.http.route import Call, Duplex, Hijack, Output, Streamed
-from sockerless_ecs.model.log import LogOptions
+from sockerless_ecs.model.container import Container
+from sockerless_ecs.model.log import LogOptions, attributes
 
 Switch = Callable[[str], Awaitable[Duplex]]
 
@@ -54,7 +55,7 @@ async def logs(call: Call) -> Streamed:
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = await call.backend.containers.inspect(call.ref)
     tty = container.config.tty
-    encode = line_encoder(call.query, tty=tty)
+    encode = line_encoder(call.query, tty=tty, attributes=log_attributes(container))
 
     async def produce(output: Output) -> None:
         async with call.backend.containers.logs(container.id, options) as batches:
@@ -65,9 +66,16 @@ async def logs(call: Call) -> Streamed:
     return Streamed(produce, endless=options.follow)
 
 
-def line_encoder(query: Query, *, tty: bool) -> Encoder:
+def log_attributes(container: Container) -> Mapping[str, str]:
+    """What stands before each line when details are wished."""
+    config = container.config
+    return attributes(container.host.log_options, config.labels, config.env)
+
+
+def line_encoder(query: Query, *, tty: bool, attributes: Mapping[str, str]) -> Encoder:
     """How lines are written: with their times and details if wished."""
-    return encoder(tty=tty, timestamps=query.flag("timestamps"), details=query.flag("details"))
+    details = attributes if query.flag("details") else None
+    return encoder(tty=tty, timestamps=query.flag("timestamps"), details=details)
 
 
 def log_options(query: Query, *, awaits_start: bool, default: bool = False) -> LogOptions:
@@ -84,7 +92,6 @@ def log_options(query: Query, *, awaits_start: bool, default: bool = False) -> L
 
 
 def _tail(query: Query) -> int | None:
-    if query.text("tail") == "all":
-        return None
-    lines = query.number("tail")
-    return None if lines is None or lines < 0 else lines
+    """None = all: so says `all`, and in Docker whatever else is no count."""
+    wanted = query.text("tail")
+    return int(wanted) if wanted.isascii() and wanted.isdigit() else None

@@ -26,7 +26,7 @@ async def logs_stream(call: Call, socket: Socket) -> None:
     container = await call.backend.containers.inspect(call.ref)
     message = _messages(
         container.id,
-        streams.line_encoder(call.query, tty=True),
+        streams.line_encoder(call.query, tty=True, attributes=streams.log_attributes(container)),
     )
     async with call.backend.containers.logs(container.id, options) as batches:
         await socket.accept()

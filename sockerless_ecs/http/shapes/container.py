@@ -105,8 +105,8 @@ class RestartPolicyView(Answer, frozen=True, kw_only=True):
 class LogConfigView(Answer, frozen=True, kw_only=True):
     """Which log driver it seems to have: `docker logs` works as with this one."""
 
-    type: str = "json-file"
-    config: dict[str, str] = {}
+    type: str
+    config: dict[str, str]
 
 
 class UlimitView(Answer, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ class HostConfigView(Answer, frozen=True, kw_only=True):
     extra_hosts: list[str] | None
     readonly_rootfs: bool
     init: bool | None
-    log_config: LogConfigView = LogConfigView()
+    log_config: LogConfigView
     binds: None = None
     mounts: list[str] = []
     container_id_file: str = msgspec.field(default="", name="ContainerIDFile")

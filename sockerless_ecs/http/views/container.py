@@ -16,6 +16,7 @@ from sockerless_ecs.http.shapes.container import (
     HealthcheckView,
     HealthView,
     HostConfigView,
+    LogConfigView,
     NetworkModeView,
     NetworkSettingsView,
     NetworksView,
@@ -211,6 +212,7 @@ def _host_config(host: HostConfig) -> HostConfigView:
         extra_hosts=list(host.extra_hosts) or None,
         readonly_rootfs=host.readonly_rootfs,
         init=host.init,
+        log_config=LogConfigView(type=host.log_driver, config=dict(host.log_options)),
     )
 
 
