@@ -38,12 +38,15 @@ class HangUps:
         """Return when the peer of this socket has hung up, or it is closed already; one waits at a time."""
         if descriptor < 0:
             return
-        assert descriptor not in self._waiting
-        event = self._waiting[descriptor] = trio.Event()
+        event = trio.Event()
+        self._epoll.register(descriptor, select.EPOLLONESHOT)
+        if (closed := self._waiting.get(descriptor)) is not None:
+            closed.set()  # else it were registered still: its number is a new socket's now
+        self._waiting[descriptor] = event
         try:
-            self._epoll.register(descriptor, select.EPOLLONESHOT)
             await event.wait()
         finally:
-            del self._waiting[descriptor]
-            with suppress(OSError, ValueError):  # it was closed meanwhile
-                self._epoll.unregister(descriptor)
+            if self._waiting.get(descriptor) is event:
+                del self._waiting[descriptor]
+                with suppress(OSError, ValueError):  # it was closed meanwhile
+                    self._epoll.unregister(descriptor)
