@@ -57,3 +57,18 @@ def _connections(pid: int) -> Iterator[socket.socket]:
                 yield connection
     finally:
         os.close(process)
+
+
+def process_of(words: str) -> int:
+    """The process whose command line ends so; 0 when there is none."""
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if command.rstrip().endswith(words) and "program" in command.split(" ")[0]:
+                return int(folder.name)
+    return 0
+
+
+def parent(pid: int) -> int:
+    """Of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

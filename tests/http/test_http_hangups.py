@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from sockerless_ecs.http.hangups import HangUps
+from tests.e2e.world import eventually
 
 
 async def test_socket_with_the_number_of_a_closed_one_is_waited_for_by_itself() -> None:
@@ -34,9 +35,7 @@ async def test_socket_with_the_number_of_a_closed_one_is_waited_for_by_itself() 
                 await trio.testing.wait_all_tasks_blocked()
                 assert told == ["first"]
                 second_peer.close()
-                with trio.fail_after(5):
-                    while len(told) < 2:
-                        await trio.sleep(0)
+                await eventually(lambda: told == ["first", "second"])
             nursery.cancel_scope.cancel()
 
 
