@@ -10,7 +10,7 @@ import tarfile
 import trio
 
 from tests.clients.engines import VERSION
-from tests.clients.sockets import descriptors, parent, process_of, resident_mib
+from tests.clients.sockets import descriptors, parent, process_of
 from tests.clients.wire import Wire
 from tests.e2e.world import Daemon, eventually
 
