@@ -62,11 +62,9 @@ def check_health(check: Healthcheck | None) -> None:
 
 def _env(own: Iterable[str], inherited: Iterable[str]) -> tuple[str, ...]:
     """The container's own variables, then those of the image that it does not set, as Docker has it."""
-    wanted = {variable.partition("=")[0]: variable for variable in own}
-    for variable in inherited:
-        wanted.setdefault(variable.partition("=")[0], variable)
-    # `NAME` without a value takes the variable away, as Docker does.
-    return tuple(variable for variable in wanted.values() if "=" in variable)
+    own = tuple(own)
+    named = {variable.partition("=")[0] for variable in own}
+    return (*own, *(variable for variable in inherited if variable.partition("=")[0] not in named))
 
 
 def _union(own: Iterable[str], inherited: Iterable[str]) -> tuple[str, ...]:

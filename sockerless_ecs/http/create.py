@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 import msgspec
 
 from sockerless_ecs.errors import InvalidParameter
-from sockerless_ecs.http.create_fields import CONFIG, ENDPOINT, FARGATE_CAPABILITIES, HOST_CONFIG
+from sockerless_ecs.http.create_fields import (
+    CAPABILITIES,
+    CONFIG,
+    ENDPOINT,
+    FARGATE_CAPABILITIES,
+    HOST_CONFIG,
+)
 from sockerless_ecs.http.judge import Judge
 from sockerless_ecs.http.policies import healthcheck, restart_policy
 from sockerless_ecs.http.shapes.create import (
@@ -26,6 +33,8 @@ from sockerless_ecs.model.container import (
 )
 
 _DEFAULT_NETWORKS = frozenset({"", "default", "bridge"})
+_LEAST_QUOTA_US = 1000
+_HOST_GATEWAY = "host-gateway"
 _LOG_PATTERNS = ("labels-regex", "env-regex")
 _KEPT_LOGS = frozenset({"", "json-file", "local", "journald", "awslogs"})
 _CPU_PERIOD_US = 100_000
@@ -148,7 +157,7 @@ def _host_config(host: HostConfigBody, judge: Judge) -> HostConfig:
         auto_remove=bool(host.auto_remove),
         memory_bytes=_memory(host.memory or 0),
         nano_cpus=_nano_cpus(host),
-        cap_drop=tuple(_capability(name) for name in host.cap_drop or ()),
+        cap_drop=_dropped(host.cap_drop or []),
         group_add=tuple(host.group_add or ()),
         ulimits=tuple(
             Ulimit(name=limit.name, soft=limit.soft or 0, hard=limit.hard or 0)
@@ -160,7 +169,7 @@ def _host_config(host: HostConfigBody, judge: Judge) -> HostConfig:
         init=host.init,
         restart_policy=policy,
         log_driver=_log_driver(host.log_config),
-        log_options=dict((host.log_config.config if host.log_config else None) or {}),
+        log_options=_log_options(host.log_config),
     )
 
 
@@ -181,12 +190,22 @@ def _nano_cpus(host: HostConfigBody) -> int:
     period = _not_negative(host.cpu_period, "HostConfig.CpuPeriod")
     quota = max(host.cpu_quota or 0, 0)  # a negative one is no limit
     if nano and (period or quota):
-        raise InvalidParameter("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.")
+        other = "Period" if period else "Quota"
+        raise InvalidParameter(f"Conflicting options: Nano CPUs and CPU {other} cannot both be set")
+    if quota and quota < _LEAST_QUOTA_US:
+        raise InvalidParameter("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     return nano or quota * 1_000_000_000 // (period or _CPU_PERIOD_US)
 
 
 def _capability(name: str) -> str:
     return name.upper().removeprefix("CAP_")
+
+
+def _dropped(names: list[str]) -> tuple[str, ...]:
+    for name in names:
+        if _capability(name) not in CAPABILITIES:
+            raise InvalidParameter(f'invalid CapDrop: unknown capability: "CAP_{_capability(name)}"')
+    return tuple(names)
 
 
 def _judge_capabilities(names: list[str], judge: Judge) -> None:
@@ -216,6 +235,10 @@ def _log_driver(logs: LogConfigBody | None) -> str:
     return kind if kind in _KEPT_LOGS else "json-file"
 
 
+def _log_options(logs: LogConfigBody | None) -> dict[str, str]:
+    return {name: value or "" for name, value in ((logs.config if logs else None) or {}).items()}
+
+
 def _security_options(options: list[str], judge: Judge) -> tuple[str, ...]:
     honoured = []
     for option in options:
@@ -230,9 +253,19 @@ def _security_options(options: list[str], judge: Judge) -> tuple[str, ...]:
 def _extra_hosts(hosts: list[str]) -> tuple[str, ...]:
     for entry in hosts:
         name, separator, address = entry.partition("=") if "=" in entry else entry.partition(":")
-        if not (name and separator and address):
-            raise InvalidParameter(f"HostConfig.ExtraHosts: bad format for {entry!r}: name:address is wanted")
+        if not (name and separator):
+            raise InvalidParameter(f'bad format for add-host: "{entry}"')
+        if address != _HOST_GATEWAY and not _is_address(address):
+            raise InvalidParameter(f'invalid IP address in add-host: "{address}"')
     return tuple(hosts)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def update_request(body: HostConfigBody) -> tuple[ContainerUpdate, list[str]]:

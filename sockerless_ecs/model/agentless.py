@@ -26,7 +26,7 @@ def program_of(config: ContainerConfig, host: HostConfig) -> Program:
     argv = (config.entrypoint or ()) + (config.cmd or ())
     head = len(config.entrypoint) if config.entrypoint else 1
     limit = next(iter(host.ulimits), None)
-    pairs = [variable.partition("=")[::2] for variable in config.env]
+    pairs = [variable.partition("=")[::2] for variable in config.variables]
     return Program(
         entrypoint=argv[:head],
         command=argv[head:],
@@ -35,7 +35,7 @@ def program_of(config: ContainerConfig, host: HostConfig) -> Program:
         working_dir=config.working_dir,
         stop_seconds=_STOP_SECONDS if config.stop_timeout is None else config.stop_timeout,
         init=bool(host.init),
-        cap_drop=host.cap_drop,
+        cap_drop=host.dropped,
         open_files=None if limit is None else (limit.soft, limit.hard),
     )
 

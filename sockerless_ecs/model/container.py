@@ -78,6 +78,12 @@ class ContainerConfig:
     stop_signal: str = ""
     stop_timeout: int | None = None
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What the process gets of `env`: the last of each name; a name without a value takes it away."""
+        last = {variable.partition("=")[0]: variable for variable in self.env}
+        return tuple(variable for variable in last.values() if "=" in variable)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ulimit:
@@ -114,6 +120,11 @@ class HostConfig:
     restart_policy: RestartPolicy = RestartPolicy()
     log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The capabilities of `cap_drop` in the kernel's names without their prefix; `ALL` is all."""
+        return tuple(name.upper().removeprefix("CAP_") for name in self.cap_drop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ def names(record: Container, address: str) -> Names:
 
 def start_request(record: Container, run_id: RunId, place: Place) -> StartRequest:
     """What the agent is told to run."""
-    env = record.config.env
+    env = record.config.variables
     if not any(variable.startswith("HOSTNAME=") for variable in env):
         env = (*env, f"HOSTNAME={record.config.hostname}")
     return StartRequest(
@@ -93,7 +93,7 @@ def start_request(record: Container, run_id: RunId, place: Place) -> StartReques
         cwd=record.config.working_dir,
         user=record.config.user,
         groups=record.host.group_add,
-        cap_drop=record.host.cap_drop,
+        cap_drop=record.host.dropped,
         ulimits=record.host.ulimits,
         no_new_privs=any(option.startswith("no-new-privileges") for option in record.host.security_opt),
         stop_signal=record.config.stop_signal or "SIGTERM",

@@ -58,7 +58,8 @@ def test_environment_is_the_request_s_and_then_what_the_image_adds() -> None:
         ContainerConfig(image="i", cmd=C, env=("B=mine", "NEW=1", "GONE", "EMPTY=")),
         ImageConfig(env=("A=1", "B=2", "GONE=3", "C=a=b")),
     )
-    assert result.env == ("B=mine", "NEW=1", "EMPTY=", "A=1", "C=a=b")
+    assert result.env == ("B=mine", "NEW=1", "GONE", "EMPTY=", "A=1", "C=a=b")
+    assert result.variables == ("B=mine", "NEW=1", "EMPTY=", "A=1", "C=a=b")
 
 
 def test_labels_ports_and_volumes_are_united() -> None:

@@ -69,7 +69,7 @@ async def logs(call: Call) -> Streamed:
 def log_attributes(container: Container) -> Mapping[str, str]:
     """What stands before each line when details are wished."""
     config = container.config
-    return attributes(container.host.log_options, config.labels, config.env)
+    return attributes(container.host.log_options, config.labels, config.variables)
 
 
 def line_encoder(query: Query, *, tty: bool, attributes: Mapping[str, str]) -> Encoder:

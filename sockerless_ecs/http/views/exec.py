@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from sockerless_ecs.http.shapes.exec import ExecView, ProcessView
+from sockerless_ecs.model.detach import parse_keys
 from sockerless_ecs.model.exec import Exec
 
 
@@ -27,5 +30,5 @@ def exec_view(instance: Exec) -> ExecView:
             working_dir=instance.working_dir,
         ),
         can_remove=False,
-        detach_keys=instance.detach_keys,
+        detach_keys=b64encode(parse_keys(instance.detach_keys)).decode() if instance.detach_keys else "",
     )
