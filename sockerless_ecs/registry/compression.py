@@ -130,8 +130,9 @@ class Unpacked:
         return True
 
     async def _plain(self) -> bytes:
+        if not self._waiting and not await self._more():
+            raise StopAsyncIteration
         piece, self._waiting = self._waiting, b""
-        piece = piece or await anext(self._body)
         self._count(piece)
         return piece
 

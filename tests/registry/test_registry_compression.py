@@ -117,3 +117,20 @@ async def test_what_grows_beyond_reason_is_refused_before_the_limit() -> None:
     with pytest.raises(InvalidParameter, match="2000 times its size"):
         async for _ in Unpacked(cut(bomb, 1 << 20), 1 << 40):
             pass
+
+
+async def test_plain_body_may_be_of_any_size_below_the_limit() -> None:
+    """It unpacks to what it is, however little of it came first."""
+    piece = bytes(1 << 20)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a"
+        for _ in range(300):
+            await trio.lowlevel.checkpoint()
+            yield piece
+
+    size = sum([len(piece) async for piece in Unpacked(body(), 1 << 30)])
+    assert size == 1 + (300 << 20)
+    with pytest.raises(InvalidParameter, match="larger than the 200 MiB"):
+        async for _ in Unpacked(body(), 200 << 20):
+            pass
