@@ -19,7 +19,7 @@ _TIMES = 2
 _IDLE = 300
 
 
-def _tar(size: int) -> bytes:
+def tar_of(size: int) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo("file")
@@ -68,7 +68,7 @@ async def test_client_may_vanish_at_any_moment(daemon: Daemon, wire: Wire, archi
         return f"POST /exec/{made['Id']}/start", json.dumps({"Detach": False, "Tty": False}).encode()
 
     streams = "stream=1&stdin=1&stdout=1&stderr=1"
-    tar = _tar(3_000_000)
+    tar = tar_of(3_000_000)
     plain = [
         (f"POST /containers/{container}/attach?{streams}", b""),
         (f"POST /containers/{talking}/attach?{streams}&logs=1", b""),
