@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 from trio_util import AsyncValue
@@ -41,6 +41,7 @@ class _Wait:
 
     moment: AsyncValue[Moment]
     reached: Callable[[Moment], bool]
+    tells_error: bool = True
 
     @property
     def settled(self) -> bool:
@@ -50,7 +51,7 @@ class _Wait:
     async def outcome(self) -> ExitStatus:
         """The exit that was waited for."""
         moment: Moment = await self.moment.wait_value(self.reached)
-        return moment.status
+        return moment.status if self.tells_error else replace(moment.status, error=None)
 
 
 class EngineContainers:
@@ -185,7 +186,8 @@ class EngineContainers:
         live = self._ledger.find(ref)
         exits = live.moment.value.exits
         if condition == "removed":
-            return _Wait(live.moment, lambda moment: moment.removed)
+            # What it would tell is why the removal failed, never why the start did.
+            return _Wait(live.moment, lambda moment: moment.removed, tells_error=False)
         goes_on = live.record.active or live.record.state is State.STARTING or live.exit_pending
         if condition == "not-running" and not goes_on:
             return _Wait(live.moment, lambda _: True)
