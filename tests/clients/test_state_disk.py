@@ -29,13 +29,19 @@ def small_disk() -> Iterator[Path]:
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.fixture
+def daemon(cloud: Cloud, archive: bytes, small_disk: Path) -> Iterator[Daemon]:
+    """One that keeps its state there."""
+    made = Daemon(cloud, small_disk)
+    made.start()
+    load(made.docker_socket, archive)
+    yield made
+    assert made.stop() == 0
+
+
 async def test_full_disk_refuses_what_must_be_kept_and_nothing_else(
-    cloud: Cloud, archive: bytes, small_disk: Path
+    daemon: Daemon, wire: Wire, small_disk: Path
 ) -> None:
-    daemon = Daemon(cloud, small_disk)
-    daemon.start()
-    wire = Wire(daemon.docker_socket)
-    load(daemon.docker_socket, archive)
     runs = await wire.run("await", "/end", ";", "exit", "7")
     waits = await wire.create("read", "/file")
     uploads = small_disk / "uploads"
@@ -67,8 +73,6 @@ async def test_full_disk_refuses_what_must_be_kept_and_nothing_else(
     await eventually(lambda: not list(uploads.iterdir()))
     for container in (runs, waits):
         await wire.remove(container)
-    await wire.http.aclose()
-    assert daemon.stop() == 0
 
 
 def _fill(path: Path) -> None:
