@@ -64,13 +64,14 @@ def references_to_a_container(docker: Recorder) -> None:
 
 def stats_and_top(docker: Recorder) -> None:
     container = docker.create("measured", "forever")
+    one_shot: dict[str, Any] = {"one-shot": 1}
     docker.call("GET", f"/containers/{container}/stats", stream=0, only=_types)
     docker.container(container, "start")
-    docker.call("GET", f"/containers/{container}/stats", stream=0, **{"one-shot": 1}, only=_types)
+    docker.call("GET", f"/containers/{container}/stats", only=_types, stream=0, **one_shot)
     docker.call("GET", f"/containers/{container}/stats", stream=0, only=_types)
     for arguments in ("", "aux", "-ef", "-o pid,comm", "-eo user,pid,args"):
-        query = {"ps_args": arguments} if arguments else {}
-        docker.call("GET", f"/containers/{container}/top", **query, only=_titles)
+        query: dict[str, Any] = {"ps_args": arguments} if arguments else {}
+        docker.call("GET", f"/containers/{container}/top", only=_titles, **query)
     docker.call("DELETE", f"/containers/{container}", force=1)
 
 
@@ -105,28 +106,27 @@ def archives(docker: Recorder) -> None:
 
 
 def fields_of_create(docker: Recorder) -> None:
-    for number, (config, host) in enumerate(
-        (
-            ({}, {"Ulimits": [{"Name": "nofile", "Soft": 100, "Hard": 200}]}),
-            ({}, {"GroupAdd": ["5", "root"], "CapDrop": ["NET_RAW", "CAP_CHOWN", "ALL"]}),
-            ({}, {"ReadonlyRootfs": True, "ExtraHosts": ["a:1.2.3.4", "b:host-gateway"]}),
-            ({}, {"SecurityOpt": ["no-new-privileges"], "Init": False, "AutoRemove": True}),
-            ({}, {"Memory": 67_108_864, "NanoCpus": 250_000_000}),
-            ({}, {"LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}}}),
-            ({"Cmd": None}, {}),
-            ({"Cmd": None, "Entrypoint": ["/bin/program", "print"]}, {}),
-            ({"Entrypoint": "/bin/program", "Cmd": "hello"}, {}),
-            ({"Entrypoint": []}, {}),
-            ({"Entrypoint": [""]}, {}),
-            ({"Tty": True, "AttachStdout": True, "AttachStdin": True, "OpenStdin": True}, {}),
-            ({"Env": ["PATH=/x", "A", "B=", "B=2"], "Domainname": "d", "Hostname": "h"}, {}),
-            ({"StopTimeout": 0, "StopSignal": "9", "ExposedPorts": {"80/tcp": {}}}, {}),
-            ({"Healthcheck": {"Test": ["NONE"]}}, {}),
-            ({"Healthcheck": {"Test": ["CMD-SHELL", "x"], "Timeout": 1_000_000_000, "Retries": 2}}, {}),
-            ({"Labels": {"": "x", "a.b": ""}}, {}),
-        )
-    ):  # fmt: skip
-        container = docker.create(f"made-{number}", *("exit", "0"), **{"HostConfig": host, **config})
+    made: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+        ({}, {"Ulimits": [{"Name": "nofile", "Soft": 100, "Hard": 200}]}),
+        ({}, {"GroupAdd": ["5", "root"], "CapDrop": ["NET_RAW", "CAP_CHOWN", "ALL"]}),
+        ({}, {"ReadonlyRootfs": True, "ExtraHosts": ["a:1.2.3.4", "b:host-gateway"]}),
+        ({}, {"SecurityOpt": ["no-new-privileges"], "Init": False, "AutoRemove": True}),
+        ({}, {"Memory": 67_108_864, "NanoCpus": 250_000_000}),
+        ({}, {"LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}}}),
+        ({"Cmd": None}, {}),
+        ({"Cmd": None, "Entrypoint": ["/bin/program", "print"]}, {}),
+        ({"Entrypoint": "/bin/program", "Cmd": "hello"}, {}),
+        ({"Entrypoint": []}, {}),
+        ({"Entrypoint": [""]}, {}),
+        ({"Tty": True, "AttachStdout": True, "AttachStdin": True, "OpenStdin": True}, {}),
+        ({"Env": ["PATH=/x", "A", "B=", "B=2"], "Domainname": "d", "Hostname": "h"}, {}),
+        ({"StopTimeout": 0, "StopSignal": "9", "ExposedPorts": {"80/tcp": {}}}, {}),
+        ({"Healthcheck": {"Test": ["NONE"]}}, {}),
+        ({"Healthcheck": {"Test": ["CMD-SHELL", "x"], "Timeout": 1_000_000_000, "Retries": 2}}, {}),
+        ({"Labels": {"": "x", "a.b": ""}}, {}),
+    )
+    for number, (config, host) in enumerate(made):
+        container = docker.create(f"made-{number}", *("exit", "0"), HostConfig=host, **config)
         docker.container(container, "json", method="GET")
         docker.call("DELETE", f"/containers/{container}")
     for config in (
@@ -145,7 +145,7 @@ def images(docker: Recorder) -> None:
     docker.aliases |= {image: "<image>", image[7:]: "<digest>", image[7:19]: "<short>"}
     for tag in ("sockerless/second:1", "sockerless/second:2", "plain:latest"):
         repo, _, version = tag.partition(":")
-        docker.call("POST", f"/images/{image}/tag", repo=repo, **({"tag": version} if version else {}))
+        docker.call("POST", f"/images/{image}/tag", repo=repo, tag=version)
     for ref in (
         image,
         image[7:],

@@ -95,16 +95,15 @@ def events_of_auto_remove(docker: Recorder) -> None:
 
 
 def failed_starts(docker: Recorder) -> None:
-    for number, config in enumerate(
-        (
-            {"Cmd": ["/nothing/here"]},
-            {"Cmd": ["nothing"]},
-            {"Cmd": ["/etc"]},
-            {"User": "nobody-here"},
-            {"User": "0:nogroup-here"},
-            {"Entrypoint": ["/no/entry"], "Cmd": ["x"]},
-        )
-    ):
+    configs: tuple[dict[str, Any], ...] = (
+        {"Cmd": ["/nothing/here"]},
+        {"Cmd": ["nothing"]},
+        {"Cmd": ["/etc"]},
+        {"User": "nobody-here"},
+        {"User": "0:nogroup-here"},
+        {"Entrypoint": ["/no/entry"], "Cmd": ["x"]},
+    )
+    for number, config in enumerate(configs):
         since = time.time()
         container = docker.create(f"failing-{number}", **config)
         docker.container(container, "start")

@@ -40,14 +40,15 @@ def logs_of_each_kind(docker: Recorder) -> None:
     )  # fmt: skip
     docker.container(container, "start")
     docker.container(container, "wait")
-    for streams, more in itertools.product(
-        ({"stdout": 1}, {"stderr": 1}, {"stdout": 1, "stderr": 1}, {"stdout": "true", "stderr": "0"}),
-        (
+    kinds: tuple[dict[str, Any], ...] = (
+        {"stdout": 1}, {"stderr": 1}, {"stdout": 1, "stderr": 1}, {"stdout": "true", "stderr": "0"},
+    )  # fmt: skip
+    options: tuple[dict[str, Any], ...] = (
             {}, {"tail": "1"}, {"tail": "0"}, {"tail": "all"}, {"tail": "nonsense"}, {"tail": "-3"},
             {"details": 1}, {"timestamps": 1}, {"since": "1"}, {"until": "1"}, {"since": "9999999999"},
             {"follow": 1}, {"follow": 1, "tail": "1"}, {"timestamps": 1, "details": 1, "tail": "2"},
-        ),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for streams, more in itertools.product(kinds, options):
         _logs(docker, container, **streams, **more)
     _logs(docker, container, stdout=1, since="nonsense")
     _logs(docker, container, stdout=1, until="nonsense")
@@ -142,26 +143,25 @@ def execs_of_each_kind(docker: Recorder) -> None:
     container = docker.create("ran", "forever")
     docker.container(container, "start")
     both = {"AttachStdout": True, "AttachStderr": True}
-    for number, config in enumerate(
-        (
-            {**both, "Cmd": ["/bin/program", *_SPEAKER]},
-            {"AttachStdout": True, "Cmd": ["/bin/program", *_SPEAKER]},
-            {"AttachStderr": True, "Cmd": ["/bin/program", *_SPEAKER]},
-            {"Cmd": ["/bin/program", *_SPEAKER]},
-            {**both, "Cmd": ["/bin/program", "print", "x"], "Tty": True},
-            {**both, "AttachStdin": True, "Cmd": ["/bin/program", "digest"]},
-            {**both, "Cmd": ["/bin/program", "id"], "User": "5:6", "WorkingDir": "/etc"},
-            {**both, "Cmd": ["/bin/program", "env", "A"], "Env": ["A=b=c", "D"]},
-            {**both, "Cmd": ["nothing"]},
-            {**both, "Cmd": ["/no/thing"]},
-            {**both, "Cmd": ["/etc"]},
-            {**both, "Cmd": ["nothing"], "Tty": True},
-            {**both, "Cmd": ["/bin/program", "id"], "User": "nobody-here"},
-            {**both, "Cmd": ["/bin/program", "id"], "WorkingDir": "/not/there"},
-            {**both, "Cmd": ["/bin/program", "exit", "200"], "DetachKeys": "ctrl-a,b"},
-            {**both, "Cmd": ["/bin/program", "id"], "DetachKeys": "nonsense"},
-        )
-    ):
+    configs: tuple[dict[str, Any], ...] = (
+        {**both, "Cmd": ["/bin/program", *_SPEAKER]},
+        {"AttachStdout": True, "Cmd": ["/bin/program", *_SPEAKER]},
+        {"AttachStderr": True, "Cmd": ["/bin/program", *_SPEAKER]},
+        {"Cmd": ["/bin/program", *_SPEAKER]},
+        {**both, "Cmd": ["/bin/program", "print", "x"], "Tty": True},
+        {**both, "AttachStdin": True, "Cmd": ["/bin/program", "digest"]},
+        {**both, "Cmd": ["/bin/program", "id"], "User": "5:6", "WorkingDir": "/etc"},
+        {**both, "Cmd": ["/bin/program", "env", "A"], "Env": ["A=b=c", "D"]},
+        {**both, "Cmd": ["nothing"]},
+        {**both, "Cmd": ["/no/thing"]},
+        {**both, "Cmd": ["/etc"]},
+        {**both, "Cmd": ["nothing"], "Tty": True},
+        {**both, "Cmd": ["/bin/program", "id"], "User": "nobody-here"},
+        {**both, "Cmd": ["/bin/program", "id"], "WorkingDir": "/not/there"},
+        {**both, "Cmd": ["/bin/program", "exit", "200"], "DetachKeys": "ctrl-a,b"},
+        {**both, "Cmd": ["/bin/program", "id"], "DetachKeys": "nonsense"},
+    )
+    for number, config in enumerate(configs):
         answer = docker.container(container, "exec", body=config)
         if answer.status != 201:
             continue

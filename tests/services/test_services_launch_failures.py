@@ -124,7 +124,7 @@ FAILURES = {
         refusal("not_executable"), InvalidParameter, "it is not_executable", 126
     ),
     "the command has a bad format": Failure(refusal("bad_format"), InvalidParameter, "it is bad_format", 126),
-    "the user is unknown": Failure(refusal("bad_user"), InvalidParameter, "it is bad_user", 128),
+    "the user is unknown": Failure(refusal("bad_user"), SockerlessError, "^it is bad_user$", 128),
     "the set-up fails": Failure(refusal("setup"), InvalidParameter, "it is setup", 128),
     "the new task's agent is about to end": Failure(refusal("conflict"), Conflict, "it is conflict", 128),
     "the daemon has a bug": Failure(
