@@ -25,6 +25,7 @@ from sockerless_ecs.http.shapes.create import (
     StringMap,
 )
 from sockerless_ecs.model.container import (
+    HOST_GATEWAY,
     ContainerConfig,
     ContainerUpdate,
     CreateRequest,
@@ -34,7 +35,6 @@ from sockerless_ecs.model.container import (
 
 _DEFAULT_NETWORKS = frozenset({"", "default", "bridge"})
 _LEAST_QUOTA_US = 1000
-_HOST_GATEWAY = "host-gateway"
 _LOG_PATTERNS = ("labels-regex", "env-regex")
 _KEPT_LOGS = frozenset({"", "json-file", "local", "journald", "awslogs"})
 _CPU_PERIOD_US = 100_000
@@ -164,7 +164,7 @@ def _host_config(host: HostConfigBody, judge: Judge) -> HostConfig:
             for limit in host.ulimits or ()
         ),
         security_opt=_security_options(host.security_opt or [], judge),
-        extra_hosts=_extra_hosts(host.extra_hosts or []),
+        extra_hosts=_extra_hosts(host.extra_hosts or [], judge),
         readonly_rootfs=bool(host.readonly_rootfs),
         init=host.init,
         restart_policy=policy,
@@ -250,12 +250,14 @@ def _security_options(options: list[str], judge: Judge) -> tuple[str, ...]:
     return tuple(honoured)
 
 
-def _extra_hosts(hosts: list[str]) -> tuple[str, ...]:
+def _extra_hosts(hosts: list[str], judge: Judge) -> tuple[str, ...]:
     for entry in hosts:
         name, separator, address = entry.partition("=") if "=" in entry else entry.partition(":")
         if not (name and separator):
             raise InvalidParameter(f'bad format for add-host: "{entry}"')
-        if address != _HOST_GATEWAY and not _is_address(address):
+        if address == HOST_GATEWAY:
+            judge.warnings.append(f"HostConfig.ExtraHosts {entry} has no effect: a task has no host")
+        elif not _is_address(address):
             raise InvalidParameter(f'invalid IP address in add-host: "{address}"')
     return tuple(hosts)
 

@@ -94,6 +94,10 @@ class Ulimit:
     hard: int
 
 
+HOST_GATEWAY = "host-gateway"
+"""Docker's word for the address of the machine that it runs on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
     """`no`, `always`, `unless-stopped` or `on-failure` with its count."""
@@ -120,6 +124,12 @@ class HostConfig:
     restart_policy: RestartPolicy = RestartPolicy()
     log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Name and address of each of `extra_hosts`; a task has no host whose gateway could be one."""
+        pairs = (entry.partition("=" if "=" in entry else ":")[::2] for entry in self.extra_hosts)
+        return tuple((name, address.strip("[]")) for name, address in pairs if address != HOST_GATEWAY)
 
     @property
     def dropped(self) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def names(record: Container, address: str) -> Names:
     return Names(
         hostname=record.config.hostname,
         address=address,
-        extra_hosts=tuple(_extra_host(entry) for entry in record.host.extra_hosts),
+        extra_hosts=record.host.names,
     )
 
 
@@ -127,8 +127,3 @@ def linger_seconds(record: Container, place: Place) -> int:
     if wanted is not None and wanted.isdecimal():
         return int(wanted)
     return 0 if record.host.auto_remove else place.linger_seconds
-
-
-def _extra_host(entry: str) -> tuple[str, str]:
-    name, _, address = entry.partition(":")
-    return name, address

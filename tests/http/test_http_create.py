@@ -257,6 +257,12 @@ def test_what_does_no_harm_is_a_warning(body: dict[str, Any]) -> None:
     assert next(iter(body.get("HostConfig", body))) in warning
 
 
+def test_extra_hosts_are_named_by_colon_or_equals_and_a_task_has_no_gateway() -> None:
+    request = created({"HostConfig": {"ExtraHosts": ["a:1.2.3.4", "b=[::1]", "c:host-gateway"]}})
+    assert request.host.names == (("a", "1.2.3.4"), ("b", "::1"))
+    assert request.warnings == ("HostConfig.ExtraHosts c:host-gateway has no effect: a task has no host",)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
