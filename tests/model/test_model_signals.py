@@ -41,5 +41,5 @@ def test_numbers_are_those_of_linux(number: int) -> None:
     "text", ["", "0", "-9", "32", "33", "65", "9999999999", "SIGFOO", "SIG", "RTMIN+16", " 9", "٩"]
 )
 def test_what_is_no_signal_is_refused(text: str) -> None:
-    with pytest.raises(InvalidParameter, match="Invalid signal: |does not support signal"):
+    with pytest.raises(InvalidParameter, match=r"Invalid signal: |does not support signal"):
         parse(text)
