@@ -74,9 +74,7 @@ class Logs:
 
     async def _lines(self, live: Live, options: LogOptions, of_runs: Collection[RunId] | None) -> Batches:
         state = live.record.state
-        if options.follow and (
-            state is State.STARTING or (state is State.CREATED and options.awaits_start)
-        ):
+        if options.follow and (state is State.STARTING or (state is State.CREATED and options.awaits_start)):
             before = live.moment.value
             await live.moment.wait_value(
                 lambda now: now.starts > before.starts or now.exits > before.exits or now.removed
