@@ -326,7 +326,7 @@ async def test_run_task_whose_answer_a_crash_took_is_cleaned_up(outside: Outside
         assert again.record.task.arn is None
         world.reconciler.begin()
         await world.reconciler.settle()
-        assert again.record.task is None
+        assert world.ledger.find(live.id).record.task is None
         assert await world.stored(again) == again.record
         await all_stopped(world)
 
