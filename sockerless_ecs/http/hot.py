@@ -98,7 +98,7 @@ class Hot:
             return
         if revision != self._revision:
             self._forget()
-        lines = ["HTTP/1.1 200 ", *(f"{name.lower()}: {value}" for name, value in headers.items()), ""]
+        lines = ["HTTP/1.1 200 OK", *(f"{name.lower()}: {value}" for name, value in headers.items()), ""]
         key = method.encode(), target
         self._drop(key)
         shown = b"" if method == "HEAD" else body

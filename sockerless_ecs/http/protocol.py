@@ -21,6 +21,8 @@ from sockerless_ecs.http.upload import CUT_SHORT
 INVITE = "sockerless.invite"
 """The ASGI extension that asks the client for its body."""
 
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
 _COMPLAINTS = {HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the request's head is too large"}
 
 
@@ -143,6 +145,8 @@ class Protocol(H11Protocol):
         await self.send(Closed())
 
     async def _send_h11_event(self, event: Any) -> None:
+        if isinstance(event, h11.Response | h11.InformationalResponse) and not event.reason:
+            event = replace(event, reason=_REASONS.get(event.status_code, b""))  # clients show it to people
         try:
             data = self.connection.send(event) or b""
         except h11.LocalProtocolError:

@@ -80,9 +80,9 @@ class ContainerConfig:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What the process gets of `env`: the last of each name; a name without a value takes it away."""
-        last = {variable.partition("=")[0]: variable for variable in self.env}
-        return tuple(variable for variable in last.values() if "=" in variable)
+        """What the process gets of `env`: the last of each name. A name alone only drops the image's."""
+        last = {variable.partition("=")[0]: variable for variable in self.env if "=" in variable}
+        return tuple(last.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

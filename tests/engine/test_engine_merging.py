@@ -62,6 +62,13 @@ def test_environment_is_the_request_s_and_then_what_the_image_adds() -> None:
     assert result.variables == ("B=mine", "NEW=1", "EMPTY=", "A=1", "C=a=b")
 
 
+def test_a_name_without_a_value_takes_away_the_image_s_variable_and_not_the_request_s() -> None:
+    result = run(
+        ContainerConfig(image="i", cmd=C, env=("A=1", "A", "B", "B=2", "C")), ImageConfig(env=("A=9", "C=9"))
+    )
+    assert result.variables == ("A=1", "B=2")
+
+
 def test_labels_ports_and_volumes_are_united() -> None:
     result = run(
         ContainerConfig(

@@ -174,6 +174,17 @@ async def test_an_answer_before_a_small_body_leaves_the_connection_usable(probe:
         assert (await wire.ask("GET", "/ping")).body == b"pong"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "first"), [("GET", "/ping", (200, "OK")), ("PUT", "/refuse", (404, "Not Found"))]
+)
+async def test_a_status_line_has_words(probe: Probe, method: str, path: str, first: tuple[int, str]) -> None:
+    """Clients put them into what they tell people: "404 Client Error: Not Found"."""
+    async with await probe.wire() as wire:
+        await wire.send(method, path)
+        head = await wire.head()
+        assert (head.status, head.reason) == first
+
+
 async def test_an_answer_waits_for_a_small_body_that_is_on_its_way(probe: Probe) -> None:
     """Clients send heads and bodies apart: one that nobody reads must not cost the connection."""
     async with await probe.wire() as wire:

@@ -25,6 +25,7 @@ class Head:
 
     status: int
     headers: dict[str, str]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ class Wire:
             assert name.lower() not in headers, f"{name} twice"
             headers[name.lower()] = value.strip()
         self._chunked = headers.get("transfer-encoding") == "chunked"
-        return Head(int(first.split()[1]), headers)
+        _, status, reason = first.split(" ", 2)
+        return Head(int(status), headers, reason)
 
     async def chunk(self) -> bytes:
         """The next piece of a streamed body; empty at its end."""
