@@ -240,7 +240,7 @@ async def test_environment_and_directory_are_docker_s(api: Api) -> None:
 async def test_unknown_user_is_named(api: Api) -> None:
     container = await api.create("true", User="ghost")
     answer = await api.http.post(f"/containers/{container}/start")
-    assert answer.status_code == 400
+    assert answer.status_code == 500
     assert "unable to find user ghost: no matching entries in passwd file" in answer.json()["message"]
     await api.remove(container)
 
