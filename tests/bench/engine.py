@@ -119,8 +119,9 @@ class Engine:
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         await stream.send_all(head.encode() + content)
         answer = b""
-        while not answer.endswith(b"\r\n\r\n"):  # byte by byte: what follows is the stream's
-            answer += await stream.receive_some(1)
+        while not answer:  # no more than the head is taken: what follows is the stream's
+            seen = await stream.socket.recv(1 << 12, trio.socket.MSG_PEEK)
+            answer = await stream.receive_some(seen.find(b"\r\n\r\n") + 4) if b"\r\n\r\n" in seen else b""
         assert answer.startswith(b"HTTP/1.1 101"), answer
         return stream
 
