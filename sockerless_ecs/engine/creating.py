@@ -8,10 +8,11 @@ import trio
 
 from sockerless_ecs.engine import naming
 from sockerless_ecs.engine.images import EngineImages
-from sockerless_ecs.engine.merging import check_health, merged
+from sockerless_ecs.engine.merging import merged
 from sockerless_ecs.errors import Conflict, InvalidParameter
 from sockerless_ecs.model import agentless, restart, signals, sizing
 from sockerless_ecs.model.container import Container, CreateRequest, is_agentless, new_container_id
+from sockerless_ecs.model.healthcheck import check_health
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.services.definitions import Definitions
 from sockerless_ecs.services.events import EventBus

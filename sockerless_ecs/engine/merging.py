@@ -10,8 +10,6 @@ from sockerless_ecs.model.container import ContainerConfig, ContainerId, Healthc
 from sockerless_ecs.model.image import ImageConfig
 
 _SHORT_ID = 12
-_SHORTEST_NS = 10**6
-"""Of a health check's times."""
 
 
 def merged(config: ContainerConfig, image: ImageConfig, container_id: ContainerId) -> ContainerConfig:
@@ -42,22 +40,6 @@ def merged(config: ContainerConfig, image: ImageConfig, container_id: ContainerI
         stop_signal=config.stop_signal or image.stop_signal,
         healthcheck=_healthcheck(config.healthcheck, image.healthcheck),
     )
-
-
-def check_health(check: Healthcheck | None) -> None:
-    """Raises InvalidParameter in Docker's words."""
-    if check is None:
-        return
-    for name, value in (
-        ("Interval", check.interval_ns),
-        ("Timeout", check.timeout_ns),
-        ("StartPeriod", check.start_period_ns),
-        ("StartInterval", check.start_interval_ns),
-    ):
-        if value and value < _SHORTEST_NS:
-            raise InvalidParameter(f"{name} in Healthcheck cannot be less than 1ms")
-    if check.retries < 0:
-        raise InvalidParameter("Retries in Healthcheck cannot be negative")
 
 
 def _env(own: Iterable[str], inherited: Iterable[str]) -> tuple[str, ...]:

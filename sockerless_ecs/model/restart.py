@@ -21,8 +21,9 @@ def check_policy(policy: RestartPolicy) -> None:
             "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
     if count and name != "on-failure":
+        more = " and cannot be negative" if count < 0 else ""
         raise InvalidParameter(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+            f"invalid restart policy: maximum retry count can only be used with 'on-failure'{more}"
         )
     if count < 0:
         raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")

@@ -71,7 +71,7 @@ def docker_archive(
 ) -> bytes:
     """What `docker save` of an image with these programs writes; `config` has Docker's keys."""
     folders = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
-    layer = _tar({**dict.fromkeys(folders, None), **files})
+    layer = tar_of({**dict.fromkeys(folders, None), **files})
     document = json.dumps(
         {
             "architecture": "amd64",
@@ -84,7 +84,7 @@ def docker_archive(
     ).encode()
     name = digest_of(document).partition(":")[2]
     manifest = [{"Config": f"{name}.json", "RepoTags": list(names), "Layers": [f"{name}/layer.tar"]}]
-    return _tar(
+    return tar_of(
         {
             name: None,
             f"{name}/layer.tar": layer,
@@ -94,7 +94,8 @@ def docker_archive(
     )
 
 
-def _tar(entries: Mapping[str, bytes | None]) -> bytes:
+def tar_of(entries: Mapping[str, bytes | None]) -> bytes:
+    """A tar of these files; None is a folder."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in entries.items():

@@ -13,7 +13,7 @@ import docker
 import docker.errors
 import pytest
 
-from tests.clients.engines import IMAGE, VERSION, Target
+from tests.clients.engines import IMAGE, VERSION, Target, tar_of
 
 _MEGABYTE = 1 << 20
 
@@ -102,22 +102,12 @@ def test_attached_socket_sees_the_first_byte_and_input_outlives_the_client(
     sock._sock.shutdown(1)  # without stdin_once the process's input goes on, and this client's output ends
     assert sock.read(4096) == b""
     sock.close()
-    client.api.put_archive(made, "/", _tar({"go": b""}))
+    client.api.put_archive(made, "/", tar_of({"go": b""}))
     again = client.api.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
     again._sock.sendall(b"more\n")
     assert again.read(4096).endswith(b"[more]\n")
     again.close()
     client.api.remove_container(made, force=True)
-
-
-def _tar(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return packed.getvalue()
 
 
 def test_input_with_stdin_once_ends_with_the_client(client: Any, place: dict[str, str]) -> None:

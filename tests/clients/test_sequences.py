@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +10,7 @@ import docker.errors
 import pytest
 
 from tests.clients.cli import DockerCli
-from tests.clients.engines import IMAGE, VERSION, Target
+from tests.clients.engines import IMAGE, VERSION, Target, tar_of
 
 _STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 
@@ -78,7 +76,7 @@ def test_gitlab_runner_cancels_a_stage(api: Any, engine: Target) -> None:
 
 def test_act_copies_into_what_it_created_and_execs_each_step(api: Any, engine: Target) -> None:
     container = _create(api, engine, ["/bin/program", "forever"])
-    assert api.put_archive(container, "/", _tar({"act/step.sh": b"first"}))
+    assert api.put_archive(container, "/", tar_of({"act/step.sh": b"first"}))
     api.start(container)
     for number, code in ((1, 0), (2, 4)):
         step = ["/bin/program", "read", "/act/step.sh", ";", "exit", str(code)]
@@ -97,7 +95,7 @@ def test_testcontainers_polls_copies_and_follows(api: Any, engine: Target) -> No
     labels = {"org.testcontainers": "true", "org.testcontainers.sessionId": "abc"}
     command = ["/bin/program", "read", "/etc/conf", ";", "print", "started", ";", "forever"]
     container = _create(api, engine, command, Labels=labels)
-    assert api.put_archive(container, "/etc", _tar({"conf": b"given\n"}))
+    assert api.put_archive(container, "/etc", tar_of({"conf": b"given\n"}))
     api.start(container)
     while not api.inspect_container(container)["State"]["Running"]:
         pass
@@ -133,13 +131,3 @@ def test_github_runner_runs_each_step_of_a_job_container(docker_cli: str, engine
     cli("logs", "--details", container)
     cli("rm", "--force", container)
     assert cli("ps", "--all", "--quiet", "--filter", "label=f88420").text == ""
-
-
-def _tar(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return packed.getvalue()
