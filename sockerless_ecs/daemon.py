@@ -24,8 +24,9 @@ from sockerless_ecs.http.internal import internal_app
 from sockerless_ecs.http.listeners import mutual_tls, tcp_listeners, unix_listener
 from sockerless_ecs.http.server import LongLived
 from sockerless_ecs.http.server import serve as drained_server
-from sockerless_ecs.registry import Login, RegistryClient
+from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.rooms import Ground, Rooms
+from sockerless_ecs.rooms.logins import known_logins
 from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.store import Identity, Store, hold_identity, new_identity, open_store
 
@@ -196,15 +197,9 @@ async def _stored(settings: Settings, open_state: OpenStore) -> AsyncIterator[St
 
 @asynccontextmanager
 async def _registry(settings: Settings, ecr: aws.Ecr) -> AsyncIterator[RegistryClient]:
-    async def credentials(registry: str) -> Login | None:
-        """ECR's own login for ECR; other registries' come with the images."""
-        if ".dkr.ecr." not in registry:
-            return None
-        login = await ecr.authorization()
-        return Login(username=login.username, password=login.password)
-
+    images = settings.images
     async with RegistryClient(
-        settings.images.mirrors, settings.images.insecure_registries, credentials
+        images.mirrors, images.insecure_registries, known_logins(images, ecr)
     ) as client:
         yield client
 

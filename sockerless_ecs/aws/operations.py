@@ -117,6 +117,9 @@ CREATE_REPOSITORY = Operation(
     iam=("ecr:CreateRepository", "ecr:TagResource"),
     quota="Registered repositories",
 )
+PUT_LIFECYCLE_POLICY = Operation(
+    "ecr", "PutLifecyclePolicy", False, "registry", iam=("ecr:PutLifecyclePolicy",)
+)
 
 DESCRIBE_SUBNETS = Operation("ec2", "DescribeSubnets", True, "network reads", iam=("ec2:DescribeSubnets",))
 DESCRIBE_SECURITY_GROUPS = Operation(

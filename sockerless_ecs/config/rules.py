@@ -15,6 +15,7 @@ T = TypeVar("T")
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])"
 _HOST_PORT = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 _REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
+_NAME = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 _MOST_TAGS, _LONGEST_TAG_KEY, _LONGEST_TAG_VALUE = 40, 128, 256
 _RETENTIONS = frozenset(
@@ -106,6 +107,25 @@ def mirrors(value: Mapping[str, str]) -> str | None:
     for host, address in value.items():
         if complaint := registry(host) or (url(address) if address else f"no URL for {host}"):
             return complaint
+    return None
+
+
+def sources(value: Mapping[str, str]) -> str | None:
+    """The beginning of an image's full name → what stands in its place, both with their registry."""
+    for name, place in value.items():
+        for one in (name, place):
+            if not _NAME.fullmatch(one):
+                return f"{one!r} is not the beginning of an image's name such as docker.io/library"
+    return None
+
+
+def credentials(value: Mapping[str, str]) -> str | None:
+    """Registry → USER:PASSWORD; never tells the password."""
+    for host, pair in value.items():
+        if complaint := registry(host):
+            return complaint
+        if not pair.partition(":")[0] or ":" not in pair:
+            return f"the login of {host} is not USER:PASSWORD"
     return None
 
 

@@ -208,10 +208,31 @@ class ImagesSettings:
     insecure_registries: tuple[str, ...] = _key(
         (), "registries spoken to without TLS", rule=rules.each(rules.registry)
     )
+    sources: Mapping[str, str] = _key(
+        {},
+        "where images are really pulled from, by Fargate too: the beginning of a name = what replaces it",
+        rule=rules.sources,
+    )
+    resolve: Literal["always", "missing", "ttl"] = _key(
+        "always", "when a pull asks the registry what a known tag means now"
+    )
+    resolve_ttl_seconds: int = _key(
+        300, "for `ttl`: how long an answer is good for", rule=rules.between(1, 365 * _DAY_SECONDS)
+    )
+    credentials: Mapping[str, str] = _key(
+        {}, "logins: registry = USER:PASSWORD", rule=rules.credentials, secret=True
+    )
+    docker_config: str = _key("", "file with more logins, and credential helpers: Docker's config.json")
     repository: str = _key(
         "sockerless-images",
-        "ECR repository of images that are loaded from a tar",
+        "ECR repository of images that exist nowhere else: loaded, imported, committed",
         rule=rules.matching(_REPOSITORY, "the name of an ECR repository", may_be_empty=False),
+    )
+    scan_on_push: bool = _key(False, "have ECR scan what comes into that repository, if the daemon makes it")
+    expire_days: int = _key(
+        0,
+        "have ECR delete what was pushed into that repository so long ago, in use or not; 0 = never",
+        rule=rules.between(0, 100 * 365),
     )
 
 

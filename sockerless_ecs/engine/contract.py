@@ -200,9 +200,17 @@ class Images(Protocol):
     """Images, known by their metadata: ECS pulls the layers itself."""
 
     def pull(
-        self, reference: str, credentials: Credentials | None, platform: str | None = None
+        self,
+        reference: str,
+        credentials: Credentials | None,
+        platform: str | None = None,
+        *,
+        all_tags: bool = False,
     ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
-        """Progress; entering raises NotFound, Unauthorized or InvalidParameter before any answer."""
+        """Progress; entering raises NotFound, Unauthorized or InvalidParameter before any answer.
+
+        `all_tags` is for a repository's name: with later tags also iterating raises.
+        """
 
     async def inspect(self, name: str) -> Image:
         """By reference or id."""

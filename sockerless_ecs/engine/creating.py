@@ -11,6 +11,7 @@ from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.merging import merged
 from sockerless_ecs.errors import Conflict, InvalidParameter
 from sockerless_ecs.model import agentless, restart, signals, sizing
+from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.container import Container, CreateRequest, is_agentless, new_container_id
 from sockerless_ecs.model.healthcheck import check_health
 from sockerless_ecs.model.image import Image
@@ -67,7 +68,7 @@ class Creator:
         )
         self._ledger.reserve(name, container_id)
         try:
-            pull = self._images.pull_reference(image)
+            pull = references.source_of(image).full
             record = Container(
                 id=container_id,
                 name=name,

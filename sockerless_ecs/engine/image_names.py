@@ -10,7 +10,7 @@ import trio
 
 from sockerless_ecs.errors import InvalidParameter, NotFound
 from sockerless_ecs.model import reference as references
-from sockerless_ecs.model.image import Image, ImageRef
+from sockerless_ecs.model.image import Image, ImageFile, ImageRef
 from sockerless_ecs.services.ledger import Ledger
 from sockerless_ecs.store.contract import Delete, Put
 
@@ -67,30 +67,46 @@ class ImageNames:
 
     def renamed(self, image: Image, wanted: references.Reference, given_ns: int) -> Image:
         """The record of one more name; registries know the image only by where it came from."""
-        at = image.repository or references.parse(image.ref).name
-        home = at == wanted.name
+        at = references.source_of(image).name
+        home = not image.nameless and references.parse(image.ref).name == wanted.name
         return replace(
             image,
             ref=wanted.full,
             digest=image.digest if home else "",
-            repository="" if home else at,
+            repository="" if at == wanted.name else at,
             pulled_ns=given_ns,
         )
 
-    async def give(self, image: Image) -> None:
-        """Let a name mean this image. The one that it meant before stays under its digest or its id."""
+    async def give(self, image: Image, file: ImageFile | None = None) -> None:
+        """Let a name mean this image. The one that it meant before stays under its digest or its id.
+
+        `file` is its configuration file, where that is not kept yet.
+        """
         put, drop = [image], []
         before = self._ledger.images.get(image.ref)
         if before is not None and before.id != image.id and len(self.of(before.id)) == 1:
             put.append(left_alone(before))
         if not image.nameless and ImageRef(image.id) in self._ledger.images:
             drop.append(ImageRef(image.id))
-        await self.change(put=put, drop=drop)
+        await self.change(put=put, drop=drop, files=[file] if file else [])
 
-    async def change(self, *, put: Collection[Image], drop: Collection[ImageRef]) -> None:
-        """Keep and forget records, in the store and in memory alike, whoever is cancelled."""
+    async def change(
+        self, *, put: Collection[Image], drop: Collection[ImageRef], files: Collection[ImageFile] = ()
+    ) -> None:
+        """Keep and forget records, in the store and in memory alike, whoever is cancelled.
+
+        With an image's last record goes its configuration file.
+        """
+        images = self._ledger.images
+        left = {image.id for ref, image in images.items() if ref not in drop} | {image.id for image in put}
+        gone = {images[ref].id for ref in drop if ref in images} - left
         with trio.CancelScope(shield=True):
-            await self._ledger.save(*(Delete(Image, ref) for ref in drop), *(Put(image) for image in put))
+            await self._ledger.save(
+                *(Delete(Image, ref) for ref in drop),
+                *(Delete(ImageFile, image_id) for image_id in gone),
+                *(Put(image) for image in put),
+                *(Put(file) for file in files),
+            )
         for ref in drop:
             self._ledger.images.pop(ref, None)
         for image in put:
@@ -99,7 +115,7 @@ class ImageNames:
 
 def left_alone(image: Image) -> Image:
     """The record of an image whose last tag went: under its digest where a registry gave one, else its id."""
-    name = references.parse(image.ref).name
-    if image.digest and not image.repository:
-        return replace(image, ref=ImageRef(f"{name}@{image.digest}"))
-    return replace(image, ref=ImageRef(image.id), digest="", repository=image.repository or name)
+    if image.digest:
+        return replace(image, ref=ImageRef(f"{references.parse(image.ref).name}@{image.digest}"))
+    at = references.source_of(image).name
+    return replace(image, ref=ImageRef(image.id), digest="", repository=at)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
 from sockerless_ecs.engine import image_listing
 from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_removal import removal
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
-from sockerless_ecs.registry import Login, Platform, RegistryClient, parse_platform, pull_reference
+from sockerless_ecs.registry import Login, Platform, parse_platform
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, now_ns
 
@@ -27,51 +28,41 @@ class EngineImages:
         self,
         *,
         ledger: Ledger,
-        registry: RegistryClient,
+        names: ImageNames,
         bus: EventBus,
         architecture: str,
+        puller: Puller,
         loader: Loader,
     ) -> None:
         self._ledger = ledger
-        self._registry = registry
+        self._names = names
         self._bus = bus
         self._platform = Platform(architecture={"x86_64": "amd64"}.get(architecture, architecture))
+        self._puller = puller
         self._loader = loader
-        self._names = ImageNames(ledger)
 
-    @asynccontextmanager
-    async def pull(
-        self, reference: str, credentials: Credentials | None, platform: str | None = None
-    ) -> AsyncIterator[AsyncIterator[PullProgress]]:
-        """Progress; entering raises NotFound, Unauthorized or InvalidParameter before any answer."""
+    def pull(
+        self,
+        reference: str,
+        credentials: Credentials | None,
+        platform: str | None = None,
+        *,
+        all_tags: bool = False,
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """Progress; calling or entering raises what is wrong before any answer."""
         if not reference or reference.startswith(":"):
-            raise InvalidParameter("no image to pull was named (importing from a URL is not built)")
-        wanted = references.from_pull(reference)
+            raise InvalidParameter("no image to pull was named")
+        chosen = parse_platform(platform) if platform else self._platform
         login = _login(credentials)
-        known = self._ledger.images.get(wanted.full)
-        image = await self._registry.resolve(
-            wanted, parse_platform(platform) if platform else self._platform, login
-        )
-        await self._names.give(replace(image, ref=wanted.full, pulled_ns=now_ns()))
-        short = references.familiar(wanted)
-        self._bus.emit(
-            "image", "pull", short, {**image.config.labels, "name": references.familiar_name(wanted)}
-        )
-        newer = known is None or known.manifest_digest != image.manifest_digest
-        async with aclosing(_progress(wanted, image, short, newer=newer)) as progress:
-            yield progress
+        if all_tags:
+            return self._puller.pull_all(references.parse(reference), login, chosen)
+        return self._puller.pull(references.from_pull(reference), login, chosen)
 
     def find(self, name: str) -> Image:
         """An image by reference, digest or id; raises NotFound in Docker's words."""
         if not name:
             raise InvalidParameter("no image was named")
         return self._names.find(name)
-
-    def pull_reference(self, image: Image) -> str:
-        """What Fargate pulls for it."""
-        if image.repository:
-            return f"{image.repository}@{image.manifest_digest}"
-        return pull_reference(references.parse(image.ref), image)
 
     async def inspect(self, name: str) -> Image:
         """By reference or id."""
@@ -100,8 +91,9 @@ class EngineImages:
         async with aclosing(loading.progress()) as progress:
             async for line in progress:
                 yield line
-        for image in loading.images:
-            await self._names.give(image)
+        for found in loading.images:
+            image = found.image
+            await self._names.give(image, found.file)
             self._tell("load", image, image.id)
             if image.nameless:
                 yield PullProgress(stream=f"Loaded image ID: {image.id}\n")
@@ -158,15 +150,3 @@ def _login(credentials: Credentials | None) -> Login | None:
         password=credentials.password,
         identity_token=credentials.identity_token,
     )
-
-
-async def _progress(
-    wanted: references.Reference, image: Image, short: str, *, newer: bool
-) -> AsyncGenerator[PullProgress, None]:
-    yield PullProgress(
-        status=f"Pulling from {wanted.repository}",
-        id=wanted.tag or wanted.digest or "",
-    )
-    yield PullProgress(status=f"Digest: {image.digest}")
-    what = "Downloaded newer image for" if newer else "Image is up to date for"
-    yield PullProgress(status=f"Status: {what} {short}")

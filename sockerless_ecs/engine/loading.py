@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import trio
 
-from sockerless_ecs.aws import Ecr
+from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository
 from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
-from sockerless_ecs.model import reference as references
-from sockerless_ecs.model.image import Image, ImageRef
-from sockerless_ecs.registry import Login, Platform, RegistryClient, RepositoryTarget
+from sockerless_ecs.registry import Described, Platform, RepositoryTarget
 from sockerless_ecs.registry.bundle import Blob, Bundle, BundledImage
 from sockerless_ecs.registry.compression import Unpacked
 from sockerless_ecs.registry.digest import digest_of
 from sockerless_ecs.registry.layer import LayerDigest, layer_type
 from sockerless_ecs.registry.tarball import Entry, Tarball
 from sockerless_ecs.registry.upload import CHUNK_BYTES
-from sockerless_ecs.services.ledger import now_ns
 
 _LARGEST_BYTES = 200 << 30
 """More than the largest Fargate task could unpack."""
@@ -35,38 +32,25 @@ _SHORT = 12
 class Loader:
     """Loads tars, any number at a time."""
 
-    def __init__(
-        self, *, ecr: Ecr, registry: RegistryClient, repository: str, tags: Mapping[str, str]
-    ) -> None:
-        self._ecr = ecr
-        self._registry = registry
+    def __init__(self, repository: ImageRepository) -> None:
         self._repository = repository
-        self._tags = tags
 
     def load(self, body: AsyncIterator[bytes], platform: Platform) -> Loading:
         """One tar; where it offers a choice, its images for `platform`."""
-        return Loading(self, body, platform)
-
-    async def place(self) -> tuple[str, RepositoryTarget]:
-        """Where loaded images go (`<registry>/<repository>`), made if it is not there."""
-        uri = await self._ecr.ensure_repository(self._repository, self._tags)
-        login = await self._ecr.authorization()
-        reference = references.parse(uri)
-        target = self._registry.repository(reference, Login(username=login.username, password=login.password))
-        return reference.name, target
+        return Loading(self._repository, body, platform)
 
 
 class Loading:
     """One tar on its way. Iterate over `progress` once; then `images` are in ECR, ready to be named."""
 
-    def __init__(self, loader: Loader, body: AsyncIterator[bytes], platform: Platform) -> None:
-        self._loader = loader
+    def __init__(self, repository: ImageRepository, body: AsyncIterator[bytes], platform: Platform) -> None:
+        self._repository = repository
         self._body = body
         self._platform = platform
         self._bundle = Bundle()
         self._kept_bytes = 0
-        self._place: tuple[str, RepositoryTarget] | None = None
-        self.images: list[Image] = []
+        self._open: OpenRepository | None = None
+        self.images: list[Described] = []
 
     async def progress(self) -> AsyncGenerator[PullProgress, None]:
         """Do it, telling how far it is. Raises InvalidParameter for what is no image, Unavailable for ECR.
@@ -146,22 +130,24 @@ class Loading:
     async def _push(self, bundled: BundledImage) -> None:
         """What was kept in memory, and then the manifest: from then on it can be pulled."""
         target = await self._target()
-        for blob in (*bundled.layers, bundled.config):
-            if blob.data is not None:
-                await target.push_blob(blob.digest, blob.data)
-        digest = digest_of(bundled.manifest)
-        tag = digest.removeprefix(
-            "sha256:"
-        )  # a name of its own, so that no rule for untagged images takes it
-        if await target.has_manifest(tag) != digest:
-            await target.push_manifest(tag, bundled.media_type, bundled.manifest)
-        assert self._place is not None
-        self.images += _records(bundled, digest, self._place[0])
+        for layer in bundled.layers:
+            if layer.data is not None:
+                await target.push_blob(layer.digest, layer.data)
+        assert self._open is not None
+        assert bundled.config.data is not None
+        self.images += await self._open.keep(
+            bundled.config.data,
+            [layer.descriptor for layer in bundled.layers],
+            bundled.names,
+            self._platform,
+            manifest=bundled.manifest,
+            media_type=bundled.media_type,
+        )
 
     async def _target(self) -> RepositoryTarget:
-        if self._place is None:
-            self._place = await self._loader.place()
-        return self._place[1]
+        if self._open is None:
+            self._open = await self._repository.open()
+        return self._open.target
 
 
 async def _chunk(tar: Tarball, begun: bytes, size: int) -> bytes:
@@ -170,30 +156,6 @@ async def _chunk(tar: Tarball, begun: bytes, size: int) -> bytes:
         pieces.append(await tar.read(min(left, _PIECE_BYTES)))
         left -= len(pieces[-1])
     return b"".join(pieces)
-
-
-def _records(bundled: BundledImage, digest: str, repository: str) -> list[Image]:
-    """One for each name, or one under its id."""
-    file = bundled.file
-    refs = [name.full for name in bundled.names] or [ImageRef(bundled.config.digest)]
-    return [
-        Image(
-            ref=ref,
-            id=bundled.config.digest,
-            digest="",
-            manifest_digest=digest,
-            config=file.config,
-            architecture=file.platform.architecture or "amd64",
-            variant=file.platform.variant,
-            created=file.created,
-            author=file.author,
-            size_bytes=bundled.size_bytes,
-            layers=file.diff_ids,
-            pulled_ns=now_ns(),
-            repository=repository,
-        )
-        for ref in refs
-    ]
 
 
 def _named_digest(entry: Entry) -> str:

@@ -47,6 +47,8 @@ class PullProgress:
     current_bytes: int = 0
     total_bytes: int = 0
     """With `current_bytes` how far it is; 0 = a line without a bar."""
+    step: bool = False
+    """It is about a part of the work (a layer), bar or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

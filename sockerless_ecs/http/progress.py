@@ -43,9 +43,10 @@ async def write_progress(
 
 def progress_line(line: PullProgress) -> ProgressLine:
     """One line as Docker's clients read it."""
-    bar = ProgressBar(current=line.current_bytes, total=line.total_bytes) if line.total_bytes else None
+    bar = ProgressBar(current=line.current_bytes, total=line.total_bytes)
+    has_bar = line.step or line.total_bytes
     return ProgressLine(
-        stream=line.stream, status=line.status, progress_detail=bar or msgspec.UNSET, id=line.id
+        stream=line.stream, status=line.status, progress_detail=bar if has_bar else msgspec.UNSET, id=line.id
     )
 
 

@@ -29,6 +29,26 @@ class ImageConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """A file of a registry by its content: a layer, or a configuration."""
+
+    digest: str
+    """`sha256:…` of its bytes as they are stored there."""
+    size: int
+    """In bytes, as stored there."""
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """An image's configuration file, as its registry has it: kept by its digest, which is the image's id."""
+
+    id: str
+    text: str
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """One name of an image that was pulled or loaded: one record per full reference.
 
@@ -39,7 +59,8 @@ class Image:
     id: str
     """`sha256:…` of the image configuration."""
     digest: str
-    """`sha256:…` of what the reference named (an index or a manifest); empty where only we gave the name."""
+    """`sha256:…` of what the registry has under this name (an index or a manifest); empty where only we
+    gave the name."""
     manifest_digest: str
     """`sha256:…` of the platform's manifest: what goes into a task definition."""
     config: ImageConfig
@@ -48,12 +69,19 @@ class Image:
     variant: str = ""
     created: str = ""
     author: str = ""
+    comment: str = ""
+    docker_version: str = ""
     size_bytes: int = 0
+    """What its registry keeps of it: layers as they are stored, and the configuration."""
     layers: tuple[str, ...] = ()
-    """The uncompressed layers' digests (diff ids)."""
+    """The uncompressed layers' digests (diff ids), lowest first."""
+    blobs: tuple[Descriptor, ...] = ()
+    """The layers as their registry has them, lowest first."""
     pulled_ns: int = 0
     repository: str = ""
     """Where it really is (`<registry>/<repository>`); empty = where its reference says."""
+    credentials_arn: str = ""
+    """The secret with which Fargate logs in there; empty = the execution role, or nobody, needs to."""
 
     @property
     def nameless(self) -> bool:

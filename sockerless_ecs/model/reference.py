@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from sockerless_ecs.errors import InvalidParameter
-from sockerless_ecs.model.image import ImageRef
+from sockerless_ecs.model.image import Image, ImageRef
 
 DOCKER_HUB = "docker.io"
 LATEST = "latest"
@@ -127,6 +127,12 @@ def familiar_name(reference: Reference) -> str:
         if read is not None and read.name == reference.name:
             return candidate
     return reference.name
+
+
+def source_of(image: Image) -> Reference:
+    """Where an image really is, by the digest of its manifest: what Fargate pulls."""
+    at = parse(image.repository or image.ref)
+    return replace(at, tag=None, digest=image.manifest_digest)
 
 
 def is_tag(text: str) -> bool:

@@ -1,15 +1,21 @@
 """OCI distribution."""
 
-from sockerless_ecs.registry.client import RegistryClient, pull_reference
+from sockerless_ecs.registry.client import RegistryClient
 from sockerless_ecs.registry.compression import Unpacked
 from sockerless_ecs.registry.contents import Contents, ImageContents, Tree
+from sockerless_ecs.registry.described import Described, described
+from sockerless_ecs.registry.docker_config import DockerConfig
 from sockerless_ecs.registry.login import Login
 from sockerless_ecs.registry.platform import Platform, parse_platform
 from sockerless_ecs.registry.push import RepositoryTarget
 from sockerless_ecs.registry.retries import Retries
+from sockerless_ecs.registry.transport import Credentials
 
 __all__ = [
     "Contents",
+    "Credentials",
+    "Described",
+    "DockerConfig",
     "ImageContents",
     "Login",
     "Platform",
@@ -18,6 +24,6 @@ __all__ = [
     "Retries",
     "Tree",
     "Unpacked",
+    "described",
     "parse_platform",
-    "pull_reference",
 ]

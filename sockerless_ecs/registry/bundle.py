@@ -9,6 +9,7 @@ import msgspec
 
 from sockerless_ecs.errors import InvalidParameter, SockerlessError
 from sockerless_ecs.model import reference as references
+from sockerless_ecs.model.image import Descriptor
 from sockerless_ecs.registry import manifest
 from sockerless_ecs.registry.config import ConfigFile, read_config
 from sockerless_ecs.registry.digest import digest_of
@@ -35,6 +36,11 @@ class Blob:
     """Empty where it is not known."""
     data: bytes | None = None
 
+    @property
+    def descriptor(self) -> Descriptor:
+        """What a manifest says of it."""
+        return Descriptor(digest=self.digest, size=self.size, media_type=self.media_type)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledImage:
@@ -46,11 +52,6 @@ class BundledImage:
     file: ConfigFile
     layers: Sequence[Blob]
     names: Sequence[references.Reference]
-
-    @property
-    def size_bytes(self) -> int:
-        """What a registry keeps of it."""
-        return self.config.size + sum(layer.size for layer in self.layers)
 
 
 class Bundle:
@@ -131,7 +132,7 @@ class _Found:
     """A manifest of a layout and where it was named."""
 
     data: bytes
-    descriptor: manifest.Descriptor
+    descriptor: Descriptor
     value: manifest.Manifest
     names: Sequence[references.Reference] = field(default_factory=tuple)
 
@@ -163,14 +164,8 @@ def _saved_image(bundle: Bundle, saved: _Saved) -> BundledImage:
             raise InvalidParameter(
                 f'invalid diffID for layer {number}: expected "{diff_id}", got "{layer.diff_id}"'
             )
-    document = {
-        "schemaVersion": 2,
-        "mediaType": manifest.OCI_MANIFEST,
-        "config": _descriptor(replace(config, media_type=manifest.OCI_CONFIG)),
-        "layers": [_descriptor(layer) for layer in layers],
-    }
     return BundledImage(
-        manifest=msgspec.json.encode(document),
+        manifest=manifest.write_manifest(config.descriptor, [layer.descriptor for layer in layers]),
         media_type=manifest.OCI_MANIFEST,
         config=config,
         file=file,
@@ -184,10 +179,6 @@ def _check_count(layers: int, file: ConfigFile) -> None:
         raise InvalidParameter(
             f"invalid manifest, layers length mismatch: expected {layers}, got {len(file.diff_ids)}"
         )
-
-
-def _descriptor(blob: Blob) -> Mapping[str, object]:
-    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
 
 
 def _file(bundle: Bundle, name: str) -> Blob:
@@ -255,7 +246,7 @@ def _annotated_names(annotations: Mapping[str, str]) -> Sequence[references.Refe
 
 
 def _laid_out(
-    bundle: Bundle, descriptor: manifest.Descriptor, names: Sequence[references.Reference], platform: Platform
+    bundle: Bundle, descriptor: Descriptor, names: Sequence[references.Reference], platform: Platform
 ) -> BundledImage:
     name = references.familiar(names[0]) if names else descriptor.digest
     for _ in range(_DEEPEST_INDEX):
@@ -283,7 +274,7 @@ def _manifest_image(
     )
 
 
-def _checked(bundle: Bundle, descriptor: manifest.Descriptor) -> Blob:
+def _checked(bundle: Bundle, descriptor: Descriptor) -> Blob:
     blob = bundle.blob(descriptor.digest)
     if blob.size != descriptor.size:
         raise InvalidParameter(

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 import httpx
+import msgspec
 
-from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
-from sockerless_ecs.model.image import Image
-from sockerless_ecs.model.reference import Reference, familiar, familiar_name
+from sockerless_ecs.errors import NotFound, Unauthorized, Unavailable
+from sockerless_ecs.model.image import Descriptor
+from sockerless_ecs.model.reference import Reference, familiar
 from sockerless_ecs.registry import manifest
 from sockerless_ecs.registry.addresses import Addresses
-from sockerless_ecs.registry.answer import Answer, error_code, error_text
+from sockerless_ecs.registry.answer import Answer, error_text
 from sockerless_ecs.registry.blob import Sink, streamed
-from sockerless_ecs.registry.config import ConfigFile, read_config
-from sockerless_ecs.registry.digest import digest_of, verify
-from sockerless_ecs.registry.login import Login, Scope
+from sockerless_ecs.registry.config import decode, read_config
+from sockerless_ecs.registry.described import Described, described
+from sockerless_ecs.registry.digest import digest_of, is_digest, verify
+from sockerless_ecs.registry.login import Login, Logins, Scope
 from sockerless_ecs.registry.platform import Platform
 from sockerless_ecs.registry.push import RepositoryTarget
-from sockerless_ecs.registry.retries import Retries, Transient
+from sockerless_ecs.registry.retries import Retries
 from sockerless_ecs.registry.transport import Credentials, Transport
+from sockerless_ecs.registry.words import check_platform, pull_failure
 
 _MANIFEST_LIMIT = 4 << 20
 _CONFIG_LIMIT = 4 << 20
 _DEEPEST_INDEX = 3
-_OK, _BAD, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 400, 401, 403, 404
+_OK, _PARTIAL, _UNAUTHORIZED, _FORBIDDEN, _MISSING = 200, 206, 401, 403, 404
+_MOST_PAGES = 1_000
+_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+Kept = Callable[[str], Awaitable[bytes | None]]
+"""Digest of a configuration file → the file, where it is known already."""
+
+
+class _Tags(msgspec.Struct):
+    tags: list[str] | None = None
 
 
 class RegistryClient:
@@ -61,6 +75,7 @@ class RegistryClient:
         self._transport = Transport(self._http, credentials)
         self._addresses = Addresses(mirrors, insecure)
         self._retries = retries or Retries()
+        self._logins = Logins()
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,11 +89,34 @@ class RegistryClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def resolve(self, reference: Reference, platform: Platform, login: Login | None = None) -> Image:
+    async def digest(self, reference: Reference, login: Login | None = None) -> str | None:
+        """The digest of what a reference names now, by one small request.
+
+        None where the registry does not say: `resolve` then tells why.
+        """
+        try:
+            answer = await self._get(
+                reference, f"manifests/{reference.wanted}", login, _MANIFEST_LIMIT, method="HEAD"
+            )
+        except (Unauthorized, Unavailable):
+            return None
+        announced = answer.announced_digest
+        return announced if answer.status == _OK and is_digest(announced) else None
+
+    async def resolve(
+        self,
+        reference: Reference,
+        platform: Platform,
+        login: Login | None = None,
+        *,
+        kept: Kept | None = None,
+    ) -> Described:
         """What a reference names for a platform. Every digest on the way is verified.
 
-        Raises `NotFound`, `Unauthorized` or `InvalidParameter` in Docker's words, `Unavailable` for a
-        registry that does not answer or not as a registry does. `pulled_ns` is the caller's to set.
+        A configuration that `kept` has is not asked for. Raises `NotFound`, `Unauthorized` or
+        `InvalidParameter` in Docker's words, `Unavailable` for a registry that does not answer or not as a
+        registry does. `pulled_ns` is the caller's to set. What the image is made of can be read with this
+        login from then on, as long as this client lives.
         """
         name = familiar(reference.or_latest())
         digest, found = await self._manifest(reference, reference.wanted, login)
@@ -90,21 +128,22 @@ class RegistryClient:
             digest, found = await self._manifest(reference, chosen.digest, login)
         if not isinstance(found, manifest.Manifest):
             raise Unavailable(f"{name}: its index nests too deep")
-        file = await self._config(reference, found.config, login)
-        _check_platform(file, platform, name)
-        return Image(
-            ref=reference.full,
-            id=found.config.digest,
+        text = await kept(found.config.digest) if kept else None
+        if text is None:
+            text = await self.config(reference, found.config, login)
+        file = read_config(text, name)
+        check_platform(file.platform, platform, name)
+        if login is not None:
+            self._logins.keep(reference.name, login)
+        return described(
+            reference.full,
+            found.config,
+            text,
+            file,
+            found.layers,
             digest=top,
             manifest_digest=digest,
-            config=file.config,
-            architecture=file.platform.architecture or platform.architecture,
-            os=file.platform.os or platform.os,
-            variant=file.platform.variant,
-            created=file.created,
-            author=file.author,
-            size_bytes=found.config.size + sum(layer.size for layer in found.layers),
-            layers=file.diff_ids,
+            platform=platform,
         )
 
     async def check_login(self, registry: str, login: Login) -> None:
@@ -120,42 +159,77 @@ class RegistryClient:
         if answer.status != _OK:
             raise Unavailable(f"{registry} answered {answer.status}: is it a registry?")
 
-    async def layers(self, reference: Reference, login: Login | None = None) -> Sequence[manifest.Descriptor]:
-        """The layers of the image that a reference by its manifest's digest names, lowest first."""
-        _, found = await self._manifest(reference, reference.wanted, login)
+    async def tags(self, reference: Reference, login: Login | None = None) -> Sequence[str]:
+        """Every tag of a repository, page by page."""
+        path, found = "tags/list", list[str]()
+        for _ in range(_MOST_PAGES):
+            answer = await self._get(reference, path, login, _MANIFEST_LIMIT)
+            if answer.status != _OK:
+                raise pull_failure(answer, replace(reference, tag=None))
+            what = f"{familiar(reference)}: the registry sent no list of tags"
+            found += decode(answer.body, _Tags, what).tags or ()
+            after = _NEXT.search(answer.headers.get("Link", ""))
+            if after is None:
+                break
+            path = f"tags/list?{httpx.URL(after[1]).query.decode()}"
+        return list(dict.fromkeys(found))
+
+    async def raw_manifest(self, reference: Reference) -> tuple[bytes, manifest.Manifest]:
+        """The manifest that a reference by its digest names, to the letter and taken apart."""
+        body, _, found = await self._fetched(reference, reference.wanted, self._logins.get(reference.name))
         if not isinstance(found, manifest.Manifest):
             raise Unavailable(f"{familiar(reference)}: it names an index, not one image")
-        return found.layers
+        return body, found
+
+    async def config(self, reference: Reference, config: Descriptor, login: Login | None = None) -> bytes:
+        """An image's configuration file, verified."""
+        name = familiar(reference.or_latest())
+        login = login or self._logins.get(reference.name)
+        if config.size > _CONFIG_LIMIT:
+            raise Unavailable(f"{name}: its configuration is larger than {_CONFIG_LIMIT >> 20} MiB")
+        answer = await self._get(reference, f"blobs/{config.digest}", login, _CONFIG_LIMIT)
+        if answer.status == _MISSING:
+            raise NotFound(f"{name}: its configuration {config.digest} is missing in the registry")
+        if answer.status != _OK:
+            raise pull_failure(answer, reference)
+        verify(config.digest, answer.body, f"the configuration of {name}")
+        return answer.body
 
     def open_blob(
-        self, reference: Reference, digest: str, login: Login | None = None
+        self, reference: Reference, digest: str
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A blob as it comes; reading raises `NotFound`, `Unavailable` when it is not what the digest says.
 
-        Who stops reading before the end has nothing that was verified.
+        A connection that breaks is taken up where it broke. Who stops reading before the end has nothing
+        that was verified.
         """
+        login = self._logins.get(reference.name)
 
         async def fetch(sink: Sink) -> None:
-            begun = False
+            received = 0
 
             async def pass_on(piece: bytes) -> None:
-                nonlocal begun
-                begun = True
+                nonlocal received
                 await sink(piece)
+                received += len(piece)
 
             async def attempt() -> Answer:
-                try:
-                    return await self._once(reference, f"blobs/{digest}", login, _CONFIG_LIMIT, pass_on)
-                except Transient as error:
-                    if begun:
-                        raise Unavailable(f"{error}, in the middle of {digest}") from error
-                    raise
+                return await self._once(
+                    reference, f"blobs/{digest}", login, _CONFIG_LIMIT, sink=pass_on, offset=received
+                )
 
-            answer = await self._retries.call(attempt)
+            while True:
+                before = received
+                try:
+                    answer = await self._retries.call(attempt)
+                    break
+                except Unavailable:
+                    if received == before:
+                        raise
             if answer.status == _MISSING:
                 raise NotFound(f"{familiar(reference)}: its layer {digest} is missing in the registry")
-            if answer.status != _OK:
-                raise _failure(answer, reference)
+            if answer.status not in (_OK, _PARTIAL):
+                raise pull_failure(answer, reference)
 
         return streamed(fetch, digest, familiar(reference))
 
@@ -167,89 +241,50 @@ class RegistryClient:
     async def _manifest(
         self, reference: Reference, wanted: str, login: Login | None
     ) -> tuple[str, manifest.Manifest | manifest.Index]:
+        _, digest, found = await self._fetched(reference, wanted, login)
+        return digest, found
+
+    async def _fetched(
+        self, reference: Reference, wanted: str, login: Login | None
+    ) -> tuple[bytes, str, manifest.Manifest | manifest.Index]:
         answer = await self._get(reference, f"manifests/{wanted}", login, _MANIFEST_LIMIT)
         name = familiar(reference.or_latest())
         if answer.status != _OK:
-            raise _failure(answer, reference)
+            raise pull_failure(answer, reference)
         found = manifest.read_manifest(answer.body, answer.headers.get("Content-Type", ""), name)
         digest = wanted if ":" in wanted else answer.announced_digest or digest_of(answer.body)
         verify(digest, answer.body, name)
-        return digest, found
+        return answer.body, digest, found
 
-    async def _config(
-        self, reference: Reference, config: manifest.Descriptor, login: Login | None
-    ) -> ConfigFile:
-        name = familiar(reference.or_latest())
-        if config.size > _CONFIG_LIMIT:
-            raise Unavailable(f"{name}: its configuration is larger than {_CONFIG_LIMIT >> 20} MiB")
-        answer = await self._get(reference, f"blobs/{config.digest}", login, _CONFIG_LIMIT)
-        if answer.status == _MISSING:
-            raise NotFound(f"{name}: its configuration {config.digest} is missing in the registry")
-        if answer.status != _OK:
-            raise _failure(answer, reference)
-        verify(config.digest, answer.body, f"the configuration of {name}")
-        return read_config(answer.body, name)
-
-    async def _get(self, reference: Reference, what: str, login: Login | None, limit: int) -> Answer:
-        return await self._retries.call(partial(self._once, reference, what, login, limit))
+    async def _get(
+        self, reference: Reference, what: str, login: Login | None, limit: int, *, method: str = "GET"
+    ) -> Answer:
+        return await self._retries.call(partial(self._once, reference, what, login, limit, method=method))
 
     async def _once(
-        self, reference: Reference, what: str, login: Login | None, limit: int, sink: Sink | None = None
+        self,
+        reference: Reference,
+        what: str,
+        login: Login | None,
+        limit: int,
+        *,
+        method: str = "GET",
+        sink: Sink | None = None,
+        offset: int = 0,
     ) -> Answer:
         scope = self._scope(reference, login, push=False)
         accept = {"Accept": manifest.ACCEPT} if what.startswith("manifests/") else {"Accept": "*/*"}
         return await self._transport.request(
-            "GET",
+            method,
             f"v2/{reference.repository}/{what}",
             registry=reference.registry,
             scope=scope,
             limit=limit,
             headers=accept,
             sink=sink,
+            offset=offset,
         )
 
     def _scope(self, reference: Reference, login: Login | None, *, push: bool) -> Scope:
         base_url = self._addresses.base_url(reference.registry)
         return Scope(base_url=base_url, repository=reference.repository, push=push, login=login)
-
-
-def pull_reference(reference: Reference, image: Image) -> str:
-    """What Fargate pulls: the platform's manifest by digest, under the registry's own name."""
-    return f"{reference.name}@{image.manifest_digest}"
-
-
-def _check_platform(file: ConfigFile, platform: Platform, name: str) -> None:
-    known = file.platform.os and file.platform.architecture
-    if known and not platform.runs(file.platform):
-        raise NotFound(
-            f"image with reference {name} was found but its platform ({file.platform}) "
-            f"does not match the specified platform ({platform})"
-        )
-
-
-def _failure(answer: Answer, reference: Reference) -> Exception:
-    """Why a pull failed, in Docker's words."""
-    detail = error_text(answer)
-    match answer.status:
-        case 401 if answer.logged_in:
-            return Unauthorized(detail or "unauthorized: authentication required")
-        case 401 | 403:
-            return _denied(reference, detail or "denied: requested access to the resource is denied")
-        case 404 if error_code(answer) == "NAME_UNKNOWN":
-            return _denied(reference, detail)
-        case 404:
-            name = familiar(reference.or_latest())
-            return NotFound(f"manifest for {name} not found: {detail or 'manifest unknown'}")
-        case 400:
-            return InvalidParameter(detail or f"registry {reference.registry} refuses the request")
-    return Unavailable(
-        f"registry {reference.registry} answered {answer.status} for {familiar(reference.or_latest())}"
-        + (f": {detail}" if detail else "")
-    )
-
-
-def _denied(reference: Reference, detail: str) -> NotFound:
-    return NotFound(
-        f"pull access denied for {familiar_name(reference)}, "
-        f"repository does not exist or may require 'docker login': {detail}"
-    )

@@ -24,7 +24,20 @@ class ConfigFile:
     platform: Platform
     created: str
     author: str
+    comment: str
+    docker_version: str
     diff_ids: tuple[str, ...]
+    history: tuple[Step, ...]
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an image's making; those that made a layer do so in the layers' order."""
+
+    created: str | None = None
+    created_by: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    empty_layer: bool = False
 
 
 class _Healthcheck(msgspec.Struct, rename="pascal"):
@@ -59,8 +72,11 @@ class _ConfigFile(msgspec.Struct):
     variant: str | None = None
     created: str | None = None
     author: str | None = None
+    comment: str | None = None
+    docker_version: str | None = None
     config: _Config | None = None
     rootfs: _RootFs | None = None
+    history: list[Step] | None = None
 
 
 def read_config(body: bytes, name: str) -> ConfigFile:
@@ -71,6 +87,9 @@ def read_config(body: bytes, name: str) -> ConfigFile:
         platform=Platform(os=file.os, architecture=file.architecture, variant=file.variant or ""),
         created=file.created or "",
         author=file.author or "",
+        comment=file.comment or "",
+        docker_version=file.docker_version or "",
+        history=tuple(file.history or ()),
         diff_ids=tuple((file.rootfs.diff_ids if file.rootfs else None) or ()),
     )
 

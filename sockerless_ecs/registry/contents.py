@@ -113,7 +113,8 @@ class ImageContents:
 
     async def _read(self, reference: Reference) -> Tree:
         tree = Tree()
-        for layer in await self._registry.layers(reference):
+        _, manifest = await self._registry.raw_manifest(reference)
+        for layer in manifest.layers:
             if any(mark in layer.media_type for mark in _FOREIGN):
                 raise Unimplemented(
                     f"the files of {familiar(reference)} cannot be listed: it has a layer that is not in its "

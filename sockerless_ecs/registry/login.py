@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-_MOST_TOKENS = 256
+_MOST_TOKENS = _MOST_LOGINS = 256
 _SAFETY_SECONDS = 10.0
 _SCHEME = re.compile(r"\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s+|$)")
 _COMMA = re.compile(r"\s*,\s*")
@@ -78,6 +78,24 @@ class Scope:
         return f"repository:{self.repository}:pull{',push' if self.push else ''}"
 
 
+class Logins:
+    """Logins that have worked for a repository, in memory: a bounded number of them."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Login] = OrderedDict()
+
+    def get(self, repository: str) -> Login | None:
+        """The last one for this repository (`<registry>/<repository>`)."""
+        return self._kept.get(repository)
+
+    def keep(self, repository: str, login: Login) -> None:
+        """Remember it."""
+        self._kept[repository] = login
+        self._kept.move_to_end(repository)
+        while len(self._kept) > _MOST_LOGINS:
+            self._kept.popitem(last=False)
+
+
 class Tokens:
     """Authorization headers that worked, until they expire; a bounded number of them."""
 
@@ -91,6 +109,10 @@ class Tokens:
             self._kept.pop(scope, None)
             return None
         return authorization
+
+    def forget(self, scope: Scope) -> None:
+        """It was refused."""
+        self._kept.pop(scope, None)
 
     def keep(self, scope: Scope, authorization: str, lifetime_seconds: float) -> None:
         """Remember a header for a little less than its life."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unavailable
+from sockerless_ecs.model.image import Descriptor
 from sockerless_ecs.registry.config import decode
 from sockerless_ecs.registry.digest import is_digest
 from sockerless_ecs.registry.platform import Platform
@@ -47,15 +48,6 @@ class _Document(msgspec.Struct, rename="camel"):
     manifests: list[_Descriptor] | None = None
     config: _Descriptor | None = None
     layers: list[_Descriptor] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
-    """What is where: a digest with its type and size."""
-
-    digest: str
-    media_type: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +98,23 @@ def read_manifest(body: bytes, content_type: str, name: str) -> Index | Manifest
         raise InvalidParameter(f"{name} is not a container image but {document.config.media_type}")
     layers = [_descriptor(one, name) for one in document.layers or ()]
     return Manifest(media_type=kind, config=_descriptor(document.config, name), layers=layers)
+
+
+def write_manifest(config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
+    """The OCI manifest of one image."""
+    config = replace(config, media_type=OCI_CONFIG)
+    return msgspec.json.encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": _written(config),
+            "layers": [_written(layer) for layer in layers],
+        }
+    )
+
+
+def _written(one: Descriptor) -> dict[str, object]:
+    return {"mediaType": one.media_type, "digest": one.digest, "size": one.size}
 
 
 def choose(index: Index, platform: Platform, name: str) -> Descriptor:

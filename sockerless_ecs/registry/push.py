@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 import httpx
@@ -25,7 +25,7 @@ class RepositoryTarget:
 
     def __init__(self, transport: Transport, retries: Retries, registry: str, scope: Scope) -> None:
         self._transport = transport
-        self._retries = retries
+        self.retries = retries
         self._registry = registry
         self._scope = scope
 
@@ -51,13 +51,18 @@ class RepositoryTarget:
         if not matches(digest, data):
             raise InvalidParameter(f"the blob is not {digest}")
         if not await self.has_blob(digest):
-            await self._retries.call(partial(self._upload, digest, data))
+            await self.retries.call(partial(self._upload, digest, data))
 
     async def upload(self) -> BlobUpload:
         """Begin to store a blob whose digest its end will tell."""
-        upload = BlobUpload(self._once, self._retries, self._expect, self._registry)
+        upload = BlobUpload(self._once, self.retries, self._expect, self._registry)
         await upload.begin()
         return upload
+
+    async def mounted(self, digest: str, repository: str) -> BlobUpload | None:
+        """None when the blob was taken over from another repository of the registry, else a begun upload."""
+        upload = BlobUpload(self._once, self.retries, self._expect, self._registry)
+        return upload if await upload.begin(digest, repository) else None
 
     async def push_manifest(self, ref: str, media_type: str, data: bytes) -> None:
         """Store a manifest under a tag or its digest; what it names must be there."""
@@ -88,7 +93,7 @@ class RepositoryTarget:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> Answer:
-        return await self._retries.call(partial(self._once, method, path, headers=headers, content=content))
+        return await self.retries.call(partial(self._once, method, path, headers=headers, content=content))
 
     async def _once(
         self,
@@ -96,7 +101,7 @@ class RepositoryTarget:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
     ) -> Answer:
         return await self._transport.request(
             method,

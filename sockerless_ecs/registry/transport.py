@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 import httpx
 import msgspec
+import structlog
 import trio
 
 from sockerless_ecs.errors import Unauthorized, Unavailable
@@ -21,9 +22,11 @@ _TOKEN_LIMIT = 1 << 20
 _CLIENT_ID = "sockerless-ecs"
 _PIECE_BYTES = 256 << 10
 _TOO_MANY, _BROKEN = 429, 500
+_WHOLE_OR_REST = (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT)
+_LOG = structlog.get_logger(__name__)
 
-Credentials = Callable[[str], Awaitable[Login | None]]
-"""Registry name (`docker.io`) → what is known to log in there."""
+Credentials = Callable[[str, str], Awaitable[Login | None]]
+"""Registry name (`docker.io`) and the Authorization that it has just refused, if any → how to log in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +36,9 @@ class _Request:
     registry: str
     limit: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
+    content: bytes | AsyncIterator[bytes] | None = None
     sink: Callable[[bytes], Awaitable[None]] | None = None
+    offset: int = 0
 
 
 class Transport:
@@ -54,13 +58,16 @@ class Transport:
         scope: Scope,
         limit: int,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
         sink: Callable[[bytes], Awaitable[None]] | None = None,
+        offset: int = 0,
     ) -> Answer:
         """One attempt, a second one with credentials if asked for them; any status is an answer.
 
         Raises `Transient` for what may pass, `Unauthorized` for a login that is refused, `Unavailable` for
-        an answer beyond the limit. The body of a success goes to the sink as it comes, if there is one.
+        an answer beyond the limit. Content that is a stream has its length among the headers; it goes out
+        once, so that a login that has just expired is `Transient`. The body of a success goes to the sink as
+        it comes, if there is one: from `offset` on.
         """
         url = urljoin(f"{scope.base_url}/", path)
         _refuse_downgrade(scope.base_url, url, registry)
@@ -73,12 +80,17 @@ class Transport:
             headers=headers or {},
             content=content,
             sink=sink,
+            offset=offset,
         )
-        answer = await self._send(request, self._tokens.get(scope) if ours else None)
+        known = self._tokens.get(scope) if ours else None
+        answer = await self._send(request, known)
         if answer.status != httpx.codes.UNAUTHORIZED or not ours:
             return _settled(answer, registry)
+        if isinstance(content, AsyncIterator):
+            self._tokens.forget(scope)
+            raise Transient(f"registry {registry}: {error_text(answer) or 'it wants a login'}")
         offered = challenge(answer.headers.get("WWW-Authenticate", ""))
-        login = scope.login or await self._credentials(registry)
+        login = scope.login or await self._credentials(registry, known or "")
         authorization = await self._authorization(offered, scope, login, registry) if offered else None
         if authorization is None:
             return replace(answer, logged_in=False)
@@ -139,7 +151,9 @@ class Transport:
     async def _send(self, request: _Request, authorization: str | None) -> Answer:
         registry = request.registry
         headers = {"Accept-Encoding": "identity", **request.headers}
-        if request.content is not None:
+        if request.offset:
+            headers["Range"] = f"bytes={request.offset}-"
+        if isinstance(request.content, bytes):
             headers["Content-Length"] = str(len(request.content))
         if authorization:
             headers["Authorization"] = authorization
@@ -151,8 +165,10 @@ class Transport:
                 content=_content(request.content),
                 follow_redirects=request.method in ("GET", "HEAD"),
             ) as response:
-                if request.sink is not None and response.status_code == httpx.codes.OK:
-                    body = await _passed_on(response, request.sink)
+                _tell_rate_limit(response, registry)
+                if request.sink is not None and response.status_code in _WHOLE_OR_REST:
+                    whole = response.status_code == httpx.codes.OK
+                    body = await _passed_on(response, request.sink, request.offset if whole else 0)
                 else:
                     body = await _bounded(response, request.limit, registry)
                 return Answer(
@@ -175,9 +191,11 @@ async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
         yield content[start : start + _PIECE_BYTES]
 
 
-def _content(content: bytes | None) -> bytes | AsyncGenerator[bytes, None] | None:
+def _content(content: bytes | AsyncIterator[bytes] | None) -> bytes | AsyncIterator[bytes] | None:
     """What is large is not left with httpx, whose requests and answers refer to each other till collected."""
-    return content if content is None or len(content) <= _PIECE_BYTES else _pieces(content)
+    if isinstance(content, bytes) and len(content) > _PIECE_BYTES:
+        return _pieces(content)
+    return content
 
 
 class _Token(msgspec.Struct):
@@ -194,9 +212,28 @@ def _settled(answer: Answer, registry: str) -> Answer:
     """Raises `Transient` for an answer that a second try may better."""
     if answer.status == _TOO_MANY or answer.status >= _BROKEN:
         wait = answer.headers.get("Retry-After", "")
-        detail = error_text(answer) or f"HTTP {answer.status}"
-        raise Transient(f"registry {registry}: {detail}", float(wait) if wait.isdecimal() else None)
+        raise Transient(_complaint(answer, registry), float(wait) if wait.isdecimal() else None)
     return answer
+
+
+def _complaint(answer: Answer, registry: str) -> str:
+    """Too many requests in the registry's own words, as Docker has it."""
+    detail = error_text(answer)
+    if answer.status == _TOO_MANY:
+        return detail or f"toomanyrequests: registry {registry} answered {answer.status}"
+    return f"registry {registry}: {detail or f'HTTP {answer.status}'}"
+
+
+def _tell_rate_limit(response: httpx.Response, registry: str) -> None:
+    """Docker Hub says what is left of an address's or an account's pulls."""
+    if left := response.headers.get("RateLimit-Remaining"):
+        _LOG.info(
+            "registry_rate_limit",
+            registry=registry,
+            remaining=left,
+            limit=response.headers.get("RateLimit-Limit", ""),
+            source=response.headers.get("Docker-RateLimit-Source", ""),
+        )
 
 
 async def _bounded(response: httpx.Response, limit: int, registry: str) -> bytes:
@@ -217,11 +254,14 @@ async def _bounded(response: httpx.Response, limit: int, registry: str) -> bytes
     return b"".join(chunks)
 
 
-async def _passed_on(response: httpx.Response, sink: Callable[[bytes], Awaitable[None]]) -> bytes:
+async def _passed_on(response: httpx.Response, sink: Callable[[bytes], Awaitable[None]], known: int) -> bytes:
+    """All but what is `known` already."""
     chunks = response.aiter_bytes()
     async for chunk in chunks:
+        new, known = chunk[known:], max(0, known - len(chunk))
         try:
-            await sink(chunk)
+            if new:
+                await sink(new)
         except BaseException:
             with trio.CancelScope() as over:  # ends httpx's generators, as above
                 over.cancel()

@@ -1,8 +1,9 @@
-"""A blob on its way into a repository, in chunks, as it comes."""
+"""A blob on its way into a repository: in chunks that can be sent again, or in one stream."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
@@ -15,19 +16,25 @@ CHUNK_BYTES = 5 << 20
 """The least that ECR takes as a chunk which is not the last."""
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _OK, _CREATED, _ACCEPTED, _NO_CONTENT, _MISSING, _ELSEWHERE = 200, 201, 202, 204, 404, 416
+_RANGE = re.compile(r"(?:bytes=)?0-(?P<last>[0-9]+)")
 
 
 class Once(Protocol):
     """One attempt at a request to the repository."""
 
     def __call__(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, content: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
     ) -> Awaitable[Answer]:
         """Any status is an answer; raises Transient for what may pass."""
 
 
 class BlobUpload:
-    """Chunks in order, then the digest that they have together.
+    """Chunks in order or one stream, then the digest of it all.
 
     A chunk that a broken connection may have swallowed is sent again, where it belongs. What is left
     half-way (also by a cancellation) is forgotten by the registry after a while.
@@ -43,15 +50,46 @@ class BlobUpload:
         self._location = ""
         self._sent = 0
 
-    async def begin(self) -> None:
-        """Ask for the place to send to."""
-        answer = await self._retries.call(partial(self._once, "POST", "blobs/uploads/", content=b""))
+    async def begin(self, digest: str = "", repository: str = "") -> bool:
+        """Ask for the place to send to; False when there is no need to.
+
+        That is when the registry takes the blob over from another repository (its path) of its own.
+        """
+        query = f"?{httpx.QueryParams({'mount': digest, 'from': repository})}" if repository else ""
+        answer = await self._retries.call(partial(self._once, "POST", f"blobs/uploads/{query}", content=b""))
+        if repository and answer.status == _CREATED:
+            return False
         self._expect(answer, _ACCEPTED)
         self._go_on(answer)
+        return True
 
     async def send(self, data: bytes) -> None:
         """One chunk: `CHUNK_BYTES`, or the last one."""
         await self._retries.call(partial(self._patch, data))
+
+    async def stream(self, pieces: AsyncIterator[bytes], size: int, offset: int = 0) -> None:
+        """The `size` bytes of the blob from `offset` on, as one request, as Docker sends layers.
+
+        Raises `Transient` when it breaks: `received` tells from where to go on.
+        """
+        headers = {**_OCTETS, "Content-Length": str(size - offset)}
+        if offset:
+            headers["Content-Range"] = f"{offset}-{size - 1}"
+        answer = await self._once("PATCH", self._location, headers=headers, content=pieces)
+        if answer.status in (_MISSING, _ELSEWHERE):
+            raise self._forgotten()
+        self._expect(answer, _ACCEPTED)
+        self._go_on(answer)
+
+    async def received(self) -> int:
+        """How much of the blob the registry has after a break; raises `Transient` when it does not say."""
+        answer = await self._once("GET", self._location)
+        found = _RANGE.fullmatch(answer.headers.get("Range", ""))
+        if answer.status != _NO_CONTENT or found is None:
+            raise self._forgotten()
+        self._go_on(answer)
+        last = int(found["last"])
+        return last + 1 if last else 0  # a registry says 0-0 also of nothing at all
 
     async def finish(self, digest: str) -> None:
         """All was sent; the registry checks that it is what the digest says."""
@@ -69,10 +107,13 @@ class BlobUpload:
             self._sent = end  # the last attempt arrived, its answer did not
             return
         if answer.status == _MISSING:
-            raise Transient(f"registry {self._registry}: it forgot the upload")
+            raise self._forgotten()
         self._expect(answer, _ACCEPTED)
         self._go_on(answer)
         self._sent = end
+
+    def _forgotten(self) -> Transient:
+        return Transient(f"registry {self._registry}: it forgot the upload")
 
     def _go_on(self, answer: Answer) -> None:
         self._location = str(httpx.URL(answer.url).join(answer.headers.get("Location", answer.url)))

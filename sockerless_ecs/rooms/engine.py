@@ -14,13 +14,13 @@ from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
-from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.registry import ImageContents
 from sockerless_ecs.rooms.ground import Ground
+from sockerless_ecs.rooms.images import build_images
 from sockerless_ecs.rooms.services import Services
 from sockerless_ecs.services.archive import Archive
 
@@ -28,18 +28,7 @@ from sockerless_ecs.services.archive import Archive
 def build_engine(ground: Ground, services: Services) -> Engine:
     """The contract, fulfilled."""
     settings, ledger, bus = ground.settings, ground.ledger, services.bus
-    images = EngineImages(
-        ledger=ledger,
-        registry=ground.registry,
-        bus=bus,
-        architecture=settings.ecs.architecture,
-        loader=Loader(
-            ecr=ground.ecr,
-            registry=ground.registry,
-            repository=settings.images.repository,
-            tags=settings.ecs.tags,
-        ),
-    )
+    images = build_images(ground, services)
     return Engine(
         containers=_containers(ground, services, images),
         images=images,

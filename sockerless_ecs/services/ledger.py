@@ -17,7 +17,7 @@ from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, StoreUnu
 from sockerless_ecs.model import lifecycle
 from sockerless_ecs.model.cleanup import CleanupJob
 from sockerless_ecs.model.container import Container, ContainerId, ExitStatus, Run, RunId
-from sockerless_ecs.model.image import Image, ImageRef
+from sockerless_ecs.model.image import Image, ImageFile, ImageRef
 from sockerless_ecs.services.execs import ExecTable
 from sockerless_ecs.store.contract import Delete, Put, Snapshot, Store
 
@@ -165,6 +165,11 @@ class Ledger:
         What was removed stays removed: whoever still held its record cannot bring it back.
         """
         await self._store.commit(*(change for change in changes if not self._is_removed(change)))
+
+    async def image_file(self, image_id: str) -> bytes | None:
+        """An image's configuration file, if it is kept."""
+        kept = await self._store.get(ImageFile, image_id)
+        return kept.text.encode() if kept else None
 
     async def insist(self, *changes: Put | Delete) -> None:
         """Make durable what has already happened and cannot be undone; tries until the store takes it."""

@@ -11,7 +11,7 @@ from sockerless_ecs.agent import agent_image, publish
 from sockerless_ecs.aws import Ecr
 from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.model import reference as references
-from sockerless_ecs.registry import Login, RegistryClient
+from sockerless_ecs.registry import RegistryClient
 
 _LOG = structlog.get_logger(__name__)
 
@@ -46,10 +46,6 @@ class Publisher:
     async def _publish(self) -> str:
         image = await trio.to_thread.run_sync(agent_image)
         uri = await self._ecr.ensure_repository(self._repository, self._tags)
-        login = await self._ecr.authorization()
-        target = self._registry.repository(
-            references.parse(uri), Login(username=login.username, password=login.password)
-        )
-        await publish(image, target)
+        await publish(image, self._registry.repository(references.parse(uri)))
         _LOG.info("agent_published", repository=uri, digest=image.digest)
         return f"{uri}@{image.digest}"

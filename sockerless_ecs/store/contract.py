@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 from sockerless_ecs.model.cleanup import CleanupJob, KnownDefinition
 from sockerless_ecs.model.container import Container, ContainerId, Run, RunId
 from sockerless_ecs.model.exec import Exec
-from sockerless_ecs.model.image import Image, ImageRef
+from sockerless_ecs.model.image import Image, ImageFile, ImageRef
 from sockerless_ecs.model.network import Network
 from sockerless_ecs.model.volume import Volume
 
-Record = Container | Run | Image | Network | Volume | Exec | CleanupJob | KnownDefinition
+Record = Container | Run | Image | ImageFile | Network | Volume | Exec | CleanupJob | KnownDefinition
 R = TypeVar("R", bound=Record)
 
 
@@ -34,7 +34,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All records at one moment, by key."""
+    """All records at one moment, by key; but for those that are only ever looked up one at a time."""
 
     containers: Mapping[ContainerId, Container] = field(default_factory=dict)
     runs: Mapping[RunId, Run] = field(default_factory=dict)
@@ -73,6 +73,8 @@ class Kind:
     table: str
     record: type[Record]
     key: Callable[[Any], str]
+    resident: bool = True
+    """Whether a snapshot has it."""
 
 
 KINDS: Mapping[type, Kind] = {
@@ -81,6 +83,7 @@ KINDS: Mapping[type, Kind] = {
         Kind("containers", Container, lambda container: container.id),
         Kind("runs", Run, lambda run: run.id),
         Kind("images", Image, lambda image: image.ref),
+        Kind("image_files", ImageFile, lambda file: file.id, resident=False),
         Kind("networks", Network, lambda network: network.id),
         Kind("volumes", Volume, lambda volume: volume.name),
         Kind("execs", Exec, lambda instance: instance.id),

@@ -32,7 +32,11 @@ class MemoryStore:
         """Everything."""
         self._require_open()
         await trio.lowlevel.checkpoint()
-        tables: dict[str, Any] = {KINDS[kind].table: dict(records) for kind, records in self._records.items()}
+        tables: dict[str, Any] = {
+            KINDS[kind].table: dict(records)
+            for kind, records in self._records.items()
+            if KINDS[kind].resident
+        }
         return Snapshot(**tables)
 
     async def get(self, kind: type[R], key: str) -> R | None:

@@ -26,4 +26,10 @@ class Schema:
 
 def current_schema() -> Schema:
     """The schema of this release. Released migrations are never changed, only added to."""
-    return Schema(script=files(__package__).joinpath("schema.sql").read_text("utf-8"), migrations=())
+    script = files(__package__).joinpath("schema.sql").read_text("utf-8")
+    return Schema(script=script, migrations=(_image_files,))
+
+
+def _image_files(connection: sqlite3.Connection) -> None:
+    """Images' configuration files, by digest."""
+    connection.execute("CREATE TABLE image_files (key TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL)")

@@ -38,6 +38,11 @@ CREATE TABLE images (
     config TEXT GENERATED ALWAYS AS (json_extract(document, '$.config')) VIRTUAL
 );
 
+CREATE TABLE image_files (
+    key TEXT PRIMARY KEY NOT NULL,
+    document TEXT NOT NULL
+);
+
 CREATE TABLE networks (
     key TEXT PRIMARY KEY NOT NULL,
     document TEXT NOT NULL,

@@ -148,6 +148,7 @@ class SqliteStore:
                     for key, document in connection.execute(_ALL[record_type])
                 }
                 for record_type, kind in KINDS.items()
+                if kind.resident
             }
         finally:
             connection.execute("ROLLBACK")

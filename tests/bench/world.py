@@ -155,7 +155,7 @@ async def _pulled(cloud: Cloud, daemon: Daemon, program: bytes, repository: str)
     return f"{repository}:latest"
 
 
-async def _no_login(_registry: str) -> None:
+async def _no_login(_registry: str, _refused: str) -> None:
     """The push brings its own."""
 
 

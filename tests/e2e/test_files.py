@@ -228,7 +228,7 @@ async def test_what_was_made_of_an_image_is_told_and_exported(cloud: Cloud, api:
     built = image({"etc": File(folder=True), "etc/passwd": b"root:x:0:0::/:/x\n", "opt/tool": b"tool"})
     repository = f"{cloud.info.registry}/diffed"
 
-    async def no_login(_registry: str) -> None:
+    async def no_login(_registry: str, _refused: str) -> None:
         """The push brings its own."""
 
     async with RegistryClient({}, (), no_login) as client:

@@ -14,6 +14,7 @@ from sockerless_ecs.engine.values import Credentials, ImageRemoved
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, Unauthorized
 from sockerless_ecs.model.container import ContainerConfig, CreateRequest
 from sockerless_ecs.model.image import Image, ImageRef
+from sockerless_ecs.model.reference import source_of
 from sockerless_ecs.registry import Login, RegistryClient
 from sockerless_ecs.services.events import EventBus
 from tests.registry.conftest import QUICK
@@ -58,11 +59,11 @@ async def test_a_tag_is_one_more_name_that_is_pulled_from_where_the_image_is(wor
     await world.images.tag("alpine", "registry.example/mine", "1")
     image = world.images.find("registry.example/mine:1")
     assert (image.id, image.digest) == (IMAGE.id, "")
-    assert world.images.pull_reference(image) == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
+    assert source_of(image).full == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
     assert told(world) == [("tag", "registry.example/mine:1")]
     assert world.told("image")[0].actor_id == IMAGE.id
     await world.images.tag("registry.example/mine:1", "again", "")
-    assert world.images.pull_reference(world.images.find("again")) == world.images.pull_reference(IMAGE)
+    assert source_of(world.images.find("again")).full == source_of(IMAGE).full
     created = await world.containers.create(CreateRequest(name="web", config=ContainerConfig(image="again")))
     record = await world.containers.inspect(created.id)
     assert record.image_pull == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
@@ -114,7 +115,7 @@ async def test_a_name_among_several_goes_alone(world: World) -> None:
 async def test_a_digest_can_go_before_its_tag(world: World) -> None:
     assert steps(await world.images.remove(BY_DIGEST)) == [f"Untagged: {BY_DIGEST}"]
     image = world.images.find("alpine")
-    assert world.images.pull_reference(image) == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
+    assert source_of(image).full == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
     with pytest.raises(NotFound):
         world.images.find(BY_DIGEST)
 
@@ -167,7 +168,7 @@ async def test_a_running_container_keeps_its_image_without_a_name(world: World) 
     ]
     image = world.images.find(IMAGE.id)
     assert image.nameless
-    assert world.images.pull_reference(image) == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
+    assert source_of(image).full == f"docker.io/library/alpine@{IMAGE.manifest_digest}"
     await world.images.tag(SHORT, "named", "again")
     assert await everything(world) == ["docker.io/library/named:again"]
 
@@ -261,7 +262,7 @@ async def test_a_login_is_checked_with_the_registry_it_names(world: World, form:
         body = b'{"errors":[{"code":"UNAUTHORIZED","message":"incorrect username or password"}]}'
         return Said(401, body, {"WWW-Authenticate": 'Basic realm="x"'})
 
-    async def nobody(_registry: str) -> Login | None:
+    async def nobody(_registry: str, _refused: str) -> Login | None:
         return None
 
     with scripted_registry(answer) as registry:

@@ -15,12 +15,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+import trio
 
-from sockerless_ecs.engine.images import EngineImages
-from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import InvalidParameter, Unavailable
-from sockerless_ecs.registry import RegistryClient
+from sockerless_ecs.model.reference import source_of
+from sockerless_ecs.registry import Login, RegistryClient
 from sockerless_ecs.registry.digest import digest_of
 from sockerless_ecs.sandbox.registry import Registry
 from tests.engine.bundles import (
@@ -35,9 +35,10 @@ from tests.engine.bundles import (
     symlink,
     tarred,
 )
-from tests.registry.conftest import QUICK, no_login
+from tests.images import ANY_LOGIN
+from tests.registry.conftest import QUICK
 from tests.services.fakes import FakeEcr
-from tests.services.world import World
+from tests.services.world import World, engine_images
 
 SMALL = layer({"a": b"a"})
 BIG = layer({"big": os.urandom(12 << 20)})
@@ -52,13 +53,7 @@ class Loads:
         self.world = world
         self.registry = registry
         self.ecr = FakeEcr(host)
-        self.images = EngineImages(
-            ledger=world.ledger,
-            registry=client,
-            bus=world.bus,
-            architecture="x86_64",
-            loader=Loader(ecr=self.ecr, registry=client, repository="loaded", tags={}),
-        )
+        self.images = engine_images(world.ledger, client, world.bus, self.ecr)
 
     async def load(self, data: bytes, piece: int = 100_000) -> list[str]:
         """What it says came."""
@@ -71,7 +66,7 @@ class Loads:
     def files(self, name: str) -> list[bytes]:
         """The layers that a task with this image would unpack."""
         image = self.images.find(name)
-        resolved = self.registry.resolve(self.images.pull_reference(image), image.architecture)
+        resolved = self.registry.resolve(source_of(image).full, image.architecture)
         return [path.read_bytes() for _, path, _ in resolved.layers]
 
 
@@ -87,9 +82,14 @@ def port(tmp_path: Path) -> Iterator[tuple[Registry, int]]:
     registry.close()
 
 
+async def any_login(_registry: str, _refused: str) -> Login:
+    await trio.lowlevel.checkpoint()
+    return ANY_LOGIN
+
+
 @pytest.fixture
 async def loads(world: World, port: tuple[Registry, int]) -> AsyncIterator[Loads]:
-    async with RegistryClient({}, (), no_login, retries=QUICK) as client:
+    async with RegistryClient({}, (), any_login, retries=QUICK) as client:
         yield Loads(world, port[0], client, f"127.0.0.1:{port[1]}")
 
 

@@ -10,7 +10,7 @@ from tests.registry.scripted_registry import ScriptedRegistry, scripted_registry
 QUICK = Retries(attempts=3, first_seconds=0.001, longest_seconds=0.1)
 
 
-async def no_login(_registry: str) -> Login | None:
+async def no_login(_registry: str, _refused: str) -> Login | None:
     return None
 
 

@@ -6,16 +6,17 @@ import bz2
 import gzip
 import io
 import random
+import re
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 import trio
 
-from sockerless_ecs.errors import NotFound, SockerlessError, Unavailable, Unimplemented
+from sockerless_ecs.errors import NotFound, Unavailable, Unimplemented
 from sockerless_ecs.model.reference import parse
 from sockerless_ecs.registry import ImageContents, RegistryClient, Tree
 from sockerless_ecs.registry import manifest as media
@@ -287,7 +288,36 @@ async def test_blob_that_breaks_off_before_its_first_byte_is_asked_for_again(
     assert list(paths(await tree_of(client, digest))) == ["/a"]
 
 
-async def test_blob_that_breaks_off_in_the_middle_is_an_error_and_never_read_twice(
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_blob_that_breaks_off_in_the_middle_is_taken_up_where_it_broke(
+    registry: ScriptedRegistry, client: RegistryClient, ranges: bool
+) -> None:
+    """As often as it gets any further; a registry without ranges sends what is known once more."""
+    content = Content()
+    one = random.Random(1).randbytes(400_000)
+    digest = published(content, one)
+    asked_from: list[int] = []
+
+    def broken(asked: Asked) -> Said:
+        if "/blobs/" not in asked.path:
+            return content(asked)
+        wanted = re.fullmatch(r"bytes=([0-9]+)-", asked.headers.get("Range", "bytes=0-"))
+        assert wanted is not None
+        start = int(wanted[1])
+        asked_from.append(start)
+        end = start + 50_000
+        if ranges and start:
+            return Said(206, iter([one[start:end]]), {"Content-Length": str(len(one) - start)})
+        return Said(200, iter([one[:end]]), {"Content-Length": str(len(one))})
+
+    registry.answer = broken
+    async with client.open_blob(parse(f"alpine@{digest}"), sha256(one)) as blob:
+        assert b"".join([piece async for piece in blob]) == one
+    assert len(asked_from) == 8
+    assert asked_from == sorted(set(asked_from))
+
+
+async def test_blob_that_gets_no_further_is_an_error(
     registry: ScriptedRegistry, client: RegistryClient
 ) -> None:
     content = Content()
@@ -297,14 +327,11 @@ async def test_blob_that_breaks_off_in_the_middle_is_an_error_and_never_read_twi
     def broken(asked: Asked) -> Said:
         if "/blobs/" not in asked.path:
             return content(asked)
-        return Said(200, cut(), {"Content-Length": str(len(one))})
-
-    def cut() -> Iterable[bytes]:
-        yield one[:300_000]
+        return Said(200, iter([one[:300_000]]), {"Content-Length": str(len(one))})
 
     registry.answer = broken
     async with client.open_blob(parse(f"alpine@{digest}"), sha256(one)) as blob:
-        with pytest.raises(SockerlessError, match="in the middle of"):
+        with pytest.raises(Unavailable, match="cannot be reached"):
             _ = [piece async for piece in blob]
 
 

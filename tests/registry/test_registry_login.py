@@ -112,7 +112,7 @@ async def test_token_of_one_login_serves_no_other(client: RegistryClient, regist
 async def test_known_credentials_are_asked_for_only_when_needed(registry: ScriptedRegistry) -> None:
     asked: list[str] = []
 
-    async def credentials(name: str) -> Login | None:
+    async def credentials(name: str, _refused: str) -> Login | None:
         asked.append(name)
         return ME
 

@@ -46,7 +46,7 @@ async def test_pushed_image_is_resolved_as_it_was(sandbox: RegistryClient) -> No
     built = image({"/bin/x": b"x"}, {"Cmd": ["/bin/x"], "Labels": {"a": "b"}})
     digest = await push(sandbox, "ecr.example/tools/x:1", built)
     for platform in (AMD64, ARM64):
-        found = await sandbox.resolve(parse("ecr.example/tools/x:1"), platform)
+        found = (await sandbox.resolve(parse("ecr.example/tools/x:1"), platform)).image
         assert found.digest == digest
         assert found.manifest_digest in built.manifests
         assert found.config.cmd == ("/bin/x",)
@@ -71,7 +71,7 @@ async def test_agents_image_is_published_once(sandbox: RegistryClient, tmp_path:
     target = sandbox.repository(reference, ANY_LOGIN)
     assert await publish(built, target) == built.digest
     assert await publish(built, target) == built.digest
-    found = await sandbox.resolve(reference, ARM64)
+    found = (await sandbox.resolve(reference, ARM64)).image
     assert (found.digest, found.config.entrypoint) == (built.digest, ("/sockerless-agent",))
 
 

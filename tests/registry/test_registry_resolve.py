@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError, Unavailable
 from sockerless_ecs.model.container import Healthcheck
-from sockerless_ecs.model.reference import parse
-from sockerless_ecs.registry import RegistryClient, pull_reference
+from sockerless_ecs.model.reference import parse, source_of
+from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.registry import manifest as media
 from sockerless_ecs.registry.config import read_config
 from sockerless_ecs.registry.login import challenge
@@ -57,7 +57,7 @@ async def test_image_has_everything_of_its_configuration(
     client: RegistryClient, content: Content, media_type: str
 ) -> None:
     digest = content.image(media_type=media_type, tag="3")
-    image = await client.resolve(parse("alpine:3"), AMD64)
+    image = (await client.resolve(parse("alpine:3"), AMD64)).image
     assert image.ref == "docker.io/library/alpine:3"
     assert (image.digest, image.manifest_digest) == (digest, digest)
     assert image.id == sha256(to_json(CONFIG))
@@ -76,7 +76,7 @@ async def test_image_has_everything_of_its_configuration(
     assert image.config.stop_signal == "SIGINT"
     check = Healthcheck(test=("CMD", "true"), interval_ns=5, start_period_ns=7, retries=3)
     assert image.config.healthcheck == check
-    assert pull_reference(parse("alpine:3"), image) == f"docker.io/library/alpine@{digest}"
+    assert source_of(image).full == f"docker.io/library/alpine@{digest}"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_configuration_may_leave_out_what_it_likes(
     client: RegistryClient, content: Content, config: object
 ) -> None:
     content.image(config, tag="latest")
-    image = await client.resolve(parse("alpine"), AMD64)
+    image = (await client.resolve(parse("alpine"), AMD64)).image
     assert image.config.cmd is None
     assert image.config.env == ()
     assert image.architecture == "amd64"
@@ -110,9 +110,9 @@ async def test_index_leads_to_the_platforms_manifest(
         "latest",
     )
     for platform, expected in ((AMD64, amd64), (ARM64, arm64)):
-        image = await client.resolve(parse("alpine"), platform)
+        image = (await client.resolve(parse("alpine"), platform)).image
         assert (image.digest, image.manifest_digest) == (top, expected)
-    by_digest = await client.resolve(parse(f"alpine@{top}"), ARM64)
+    by_digest = (await client.resolve(parse(f"alpine@{top}"), ARM64)).image
     assert by_digest.manifest_digest == arm64
 
 
@@ -122,7 +122,7 @@ async def test_index_in_an_index_is_followed_but_not_for_ever(
     platform = {"os": "linux", "architecture": "amd64"}
     inner = content.manifest(index((content.image(), platform)), media.OCI_INDEX)
     content.manifest(index((inner, platform)), media.OCI_INDEX, "two")
-    assert (await client.resolve(parse("alpine:two"), AMD64)).architecture == "amd64"
+    assert (await client.resolve(parse("alpine:two"), AMD64)).image.architecture == "amd64"
     for _ in range(3):
         inner = content.manifest(index((inner, platform)), media.OCI_INDEX, "deep")
     with pytest.raises(Unavailable, match="nests too deep"):
@@ -280,7 +280,7 @@ async def test_passing_failure_is_tried_again(
         return Said(failure, b"busy") if failure else content(asked)
 
     registry.answer = answer
-    assert (await client.resolve(parse("alpine"), AMD64)).architecture == "amd64"
+    assert (await client.resolve(parse("alpine"), AMD64)).image.architecture == "amd64"
     assert len(registry.asked) == 4
 
 
@@ -320,7 +320,7 @@ async def test_cancelled_request_leaves_the_client_usable(
         scope.cancel()
         await client.resolve(parse("alpine"), AMD64)
     assert scope.cancelled_caught
-    assert (await client.resolve(parse("alpine"), AMD64)).architecture == "amd64"
+    assert (await client.resolve(parse("alpine"), AMD64)).image.architecture == "amd64"
 
 
 async def test_mirror_stands_in_for_its_registry_alone(registry: ScriptedRegistry, content: Content) -> None:
@@ -330,9 +330,9 @@ async def test_mirror_stands_in_for_its_registry_alone(registry: ScriptedRegistr
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com": registry.url + "/",
     }
     async with RegistryClient(mirrors, (), no_login, retries=QUICK) as client:
-        image = await client.resolve(parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b"), AMD64)
+        image = (await client.resolve(parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b"), AMD64)).image
         assert image.ref == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b:latest"
-        assert (await client.resolve(parse(f"{registry.host}/x"), AMD64)).architecture == "amd64"
+        assert (await client.resolve(parse(f"{registry.host}/x"), AMD64)).image.architecture == "amd64"
         with pytest.raises(SockerlessError):
             await client.resolve(parse("alpine"), AMD64)
 

@@ -72,7 +72,7 @@ async def trusting(tls_registry: ScriptedRegistry, certificate: Path) -> AsyncIt
 async def test_image_is_resolved_over_tls(trusting: RegistryClient, tls_registry: ScriptedRegistry) -> None:
     tls_registry.answer = content = Content()
     content.image(tag="latest")
-    assert (await trusting.resolve(parse("alpine"), AMD64)).architecture == "amd64"
+    assert (await trusting.resolve(parse("alpine"), AMD64)).image.architecture == "amd64"
 
 
 async def test_registry_that_cannot_prove_who_it_is_gets_no_request(tls_registry: ScriptedRegistry) -> None:

@@ -14,12 +14,13 @@ import trio
 from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin
 from sockerless_ecs.errors import NotFound, StoreUnusable
 from sockerless_ecs.model.container import TaskArn
-from sockerless_ecs.model.image import Image
+from sockerless_ecs.model.image import Image, ImageFile
 from sockerless_ecs.model.log import STDERR, LogLine
 from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.model.task import ContainerSnapshot, TaskSnapshot
 from sockerless_ecs.model.taskdef import LAUNCH_VARIABLE, MAIN_CONTAINER, RunTaskRequest, TaskDefinition
-from sockerless_ecs.registry import Login, Platform, RegistryClient
+from sockerless_ecs.registry import Described, Login, Platform, RegistryClient
+from sockerless_ecs.registry.client import Kept
 from sockerless_ecs.store.contract import Delete, Put
 from sockerless_ecs.store.memory import MemoryStore
 from tests.services.fake_agent import FakeAgent
@@ -201,12 +202,17 @@ class FakeEcr(Ecr):
         self.registry = registry
         self.repositories: list[str] = []
 
-    async def ensure_repository(self, name: str, tags: Mapping[str, str]) -> str:
+    def serves(self, registry: str) -> bool:
+        return registry == self.registry
+
+    async def ensure_repository(
+        self, name: str, tags: Mapping[str, str], *, scan_on_push: bool = False, expire_days: int = 0
+    ) -> str:
         await trio.lowlevel.checkpoint()
         self.repositories.append(name)
         return f"{self.registry}/{name}"
 
-    async def authorization(self) -> RegistryLogin:
+    async def authorization(self, refused: str = "") -> RegistryLogin:
         await trio.lowlevel.checkpoint()
         return RegistryLogin("AWS", "token", f"https://{self.registry}", 0)
 
@@ -218,10 +224,21 @@ class FakeRegistry(RegistryClient):
         self.image = image
         self.asked: list[tuple[Reference, Platform, Login | None]] = []
 
-    async def resolve(self, reference: Reference, platform: Platform, login: Login | None = None) -> Image:
+    async def resolve(
+        self,
+        reference: Reference,
+        platform: Platform,
+        login: Login | None = None,
+        *,
+        kept: Kept | None = None,
+    ) -> Described:
         await trio.lowlevel.checkpoint()
         self.asked.append((reference, platform, login))
-        return self.image
+        return Described(image=self.image, file=ImageFile(id=self.image.id, text="{}"))
+
+    async def digest(self, reference: Reference, login: Login | None = None) -> str | None:
+        await trio.lowlevel.checkpoint()
+        return None
 
 
 class FlakyStore(MemoryStore):

@@ -12,12 +12,16 @@ import trio
 import trio.testing
 
 from sockerless_ecs.agent import AgentClient
+from sockerless_ecs.aws import Ecr
 from sockerless_ecs.engine.attaching import Attaching
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
+from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pulling import Puller
+from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.loading import Loader
@@ -30,6 +34,8 @@ from sockerless_ecs.model.container import Container, ContainerConfig, CreateReq
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
 from sockerless_ecs.model.lifecycle import State
+from sockerless_ecs.model.sources import Sources
+from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.services.archive import Archive
 from sockerless_ecs.services.definitions import Definitions, Template
 from sockerless_ecs.services.events import EventBus
@@ -87,6 +93,23 @@ TEMPLATE = Template(
     start_timeout_seconds=60,
     tags={},
 )
+
+
+def engine_images(
+    ledger: Ledger, registry: RegistryClient, bus: EventBus, ecr: Ecr, **pulling: Any
+) -> EngineImages:
+    """Images over a registry and ECR."""
+    names = ImageNames(ledger)
+    sources = Sources(pulling.pop("sources", {}))
+    repository = ImageRepository(ecr=ecr, registry=registry, name="loaded", tags={})
+    return EngineImages(
+        ledger=ledger,
+        names=names,
+        bus=bus,
+        architecture="x86_64",
+        puller=Puller(ledger=ledger, names=names, registry=registry, bus=bus, sources=sources, **pulling),
+        loader=Loader(repository),
+    )
 
 
 async def agent_image() -> str:
@@ -182,13 +205,7 @@ class World:
             janitor=self.janitor,
             restarts=self.restarts,
         )
-        self.images = EngineImages(
-            ledger=ledger,
-            registry=outside.registry,
-            bus=self.bus,
-            architecture="x86_64",
-            loader=Loader(ecr=FakeEcr(), registry=outside.registry, repository="images", tags={}),
-        )
+        self.images = engine_images(ledger, outside.registry, self.bus, FakeEcr())
         self.creator = Creator(
             ledger=ledger,
             images=self.images,

@@ -17,12 +17,13 @@ from sockerless_ecs.model.container import (
     Ulimit,
 )
 from sockerless_ecs.model.exec import Exec
-from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
+from sockerless_ecs.model.image import Descriptor, Image, ImageConfig, ImageFile, ImageRef
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.network import Network
 from sockerless_ecs.model.taskdef import RunTaskRequest
 from sockerless_ecs.model.volume import Volume
-from sockerless_ecs.store import Record
+from sockerless_ecs.store import Record, Snapshot
+from sockerless_ecs.store.contract import KINDS
 
 HEALTHCHECK = Healthcheck(
     test=("CMD", "true"), interval_ns=1, timeout_ns=2, start_period_ns=3, start_interval_ns=4, retries=5
@@ -140,10 +141,16 @@ IMAGE = Image(
     variant="v8",
     created="2024-01-01T00:00:00Z",
     author="me",
+    comment="why",
+    docker_version="20.10",
     size_bytes=1 << 33,
     layers=("sha256:4",),
+    blobs=(Descriptor(digest="sha256:5", size=1 << 33, media_type="tar"),),
     pulled_ns=5,
+    repository="ecr.example/a",
+    credentials_arn="arn:secret",
 )
+IMAGE_FILE = ImageFile(id=IMAGE.id, text='{"architecture": "arm64"}')
 NETWORK = Network(
     id="c" * 64,
     name="net",
@@ -186,10 +193,22 @@ JOB = CleanupJob(
 )
 DEFINITION = KnownDefinition(hash="f" * 32, arn="arn:aws:ecs:eu-central-1:123456789012:task-definition/s:1")
 
+
+def in_snapshot(snapshot: Snapshot) -> list[object]:
+    """What a snapshot has of every kind that is part of it."""
+    return [getattr(snapshot, table) for table, _, record in EVERY_KIND if KINDS[type(record)].resident]
+
+
+def filled() -> list[object]:
+    """That of a store with one record of every kind."""
+    return [{key: record} for _, key, record in EVERY_KIND if KINDS[type(record)].resident]
+
+
 EVERY_KIND: tuple[tuple[str, str, Record], ...] = (
     ("containers", CONTAINER.id, CONTAINER),
     ("runs", RUN.id, RUN),
     ("images", IMAGE.ref, IMAGE),
+    ("image_files", IMAGE_FILE.id, IMAGE_FILE),
     ("networks", NETWORK.id, NETWORK),
     ("volumes", VOLUME.name, VOLUME),
     ("execs", EXEC.id, EXEC),

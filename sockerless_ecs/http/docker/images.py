@@ -20,25 +20,23 @@ async def create(call: Call) -> Streamed:
             "image import is not implemented: Fargate pulls images; load one from a tar, or push it to a "
             "registry and pull it"
         )
-    wanted = _wanted(call.query.text("fromImage"), call.query.text("tag"))
+    wanted, all_tags = _wanted(call.query.text("fromImage"), call.query.text("tag"))
     platform, login = call.query.text("platform") or None, _login(call)
 
     async def produce(output: Output) -> None:
-        async with call.backend.images.pull(wanted, login, platform) as progress:
+        async with call.backend.images.pull(wanted, login, platform, all_tags=all_tags) as progress:
             await write_progress(output, progress, at_once=True)
 
     return Streamed(produce)
 
 
-def _wanted(image: str, tag: str) -> str:
-    """One reference from the two parameters; what is called a tag may be a digest."""
+def _wanted(image: str, tag: str) -> tuple[str, bool]:
+    """The reference in the two parameters (a tag may be a digest), and whether it is every tag's."""
     named = references.parse(image.removesuffix(":"))
     if tag:
         text = f"{references.familiar_name(named)}{'@' if ':' in tag else ':'}{tag}"
-        return references.parse(text).full
-    if named.tag or named.digest:
-        return named.full
-    raise Unimplemented("pulling every tag of a repository is not implemented: name a tag")
+        return references.parse(text).full, False
+    return (named.full, False) if named.tag or named.digest else (named.name, True)
 
 
 def _login(call: Call) -> Credentials | None:

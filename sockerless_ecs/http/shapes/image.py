@@ -80,11 +80,11 @@ class PullBody(Request, frozen=True, kw_only=True):
     platform: str | None = None
 
 
-class ProgressBar(msgspec.Struct, frozen=True, kw_only=True):
+class ProgressBar(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a line's work is, in bytes."""
 
-    current: int
-    total: int
+    current: int = 0
+    total: int = 0
 
 
 class ProgressLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

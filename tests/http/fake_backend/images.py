@@ -30,7 +30,12 @@ class FakeImages:
 
     @asynccontextmanager
     async def pull(
-        self, reference: str, credentials: Credentials | None, platform: str | None = None
+        self,
+        reference: str,
+        credentials: Credentials | None,
+        platform: str | None = None,
+        *,
+        all_tags: bool = False,
     ) -> AsyncIterator[AsyncIterator[PullProgress]]:
         await trio.lowlevel.checkpoint()
         self.credentials = credentials

@@ -26,7 +26,7 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return go_program(_TOOL, tmp_path_factory.mktemp("tool") / "tool")
 
 
-async def _no_login(_registry: str) -> None:
+async def _no_login(_registry: str, _refused: str) -> None:
     """The push brings its own."""
 
 

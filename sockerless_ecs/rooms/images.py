@@ -1,0 +1,53 @@
+"""Images, on their services."""
+
+from __future__ import annotations
+
+import math
+
+from sockerless_ecs.config.schema import ImagesSettings
+from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pulling import Puller
+from sockerless_ecs.engine.image_repository import ImageRepository
+from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.loading import Loader
+from sockerless_ecs.model.sources import Sources
+from sockerless_ecs.rooms.ground import Ground
+from sockerless_ecs.rooms.services import Services
+
+
+def build_images(ground: Ground, services: Services) -> EngineImages:
+    """Where they come from, and where they are kept."""
+    settings, names = ground.settings.images, ImageNames(ground.ledger)
+    repository = ImageRepository(
+        ecr=ground.ecr,
+        registry=ground.registry,
+        name=settings.repository,
+        tags=ground.settings.ecs.tags,
+        scan_on_push=settings.scan_on_push,
+        expire_days=settings.expire_days,
+    )
+    return EngineImages(
+        ledger=ground.ledger,
+        names=names,
+        bus=services.bus,
+        architecture=ground.settings.ecs.architecture,
+        puller=Puller(
+            ledger=ground.ledger,
+            names=names,
+            registry=ground.registry,
+            bus=services.bus,
+            sources=Sources(settings.sources),
+            fresh_seconds=_fresh_seconds(settings),
+        ),
+        loader=Loader(repository),
+    )
+
+
+def _fresh_seconds(settings: ImagesSettings) -> float:
+    match settings.resolve:
+        case "always":
+            return 0.0
+        case "missing":
+            return math.inf
+        case "ttl":
+            return settings.resolve_ttl_seconds
