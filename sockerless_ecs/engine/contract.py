@@ -227,6 +227,17 @@ class Images(Protocol):
         Entering or iterating raises InvalidParameter for what is no image, Unavailable when ECR fails.
         """
 
+    def push(
+        self, reference: str, tag: str, credentials: Credentials | None
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """To the registry that its name says: one tag, or every tag of a repository where `tag` is empty.
+
+        Calling raises InvalidParameter for what is no name; all else is raised by iterating.
+        """
+
+    def save(self, names: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A tar of images; entering raises NotFound, leaving what broke on the way."""
+
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name."""
 

@@ -28,6 +28,16 @@ class ImageNames:
         mine = [image for image in self._ledger.images.values() if image.id == image_id]
         return sorted(mine, key=lambda image: image.ref)
 
+    def tagged(self, name: str) -> Sequence[tuple[Image, references.Reference]]:
+        """What the tags of a repository (`docker.io/library/alpine`) mean, by tag."""
+        named = [
+            (image, references.parse(image.ref))
+            for image in self._ledger.images.values()
+            if not image.nameless
+        ]
+        mine = [(image, found) for image, found in named if found.name == name and found.digest is None]
+        return sorted(mine, key=lambda one: one[0].ref)
+
     def find(self, name: str) -> Image:
         """By reference, digest, id or the beginning of one; raises NotFound in Docker's words."""
         if found := self._by_id(name) if references.is_image_id(name) else None:

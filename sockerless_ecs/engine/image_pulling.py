@@ -30,8 +30,9 @@ class _Pulled:
     wanted: Reference
     image: Image
     newer: bool
-    known: frozenset[str] = frozenset()
-    """The layers (by digest) that other images had before."""
+    """The name did not mean this before."""
+    layers: Sequence[tuple[Descriptor, bool]] = ()
+    """The layers of an image that was not known by any name, and whether another image has them too."""
 
 
 class Puller:
@@ -113,10 +114,10 @@ class Puller:
                 repository="" if at.name == wanted.name else at.name,
                 pulled_ns=now_ns(),
             )
-            layers = frozenset(one.digest for record in self._ledger.images.values() for one in record.blobs)
+            layers = self._new_layers(image)
             await self._names.give(image, found.file)
             newer = known is None or known.manifest_digest != image.manifest_digest
-            pulled = _Pulled(wanted=wanted, image=image, newer=newer, known=layers)
+            pulled = _Pulled(wanted=wanted, image=image, newer=newer, layers=layers)
             self._believe(wanted)
         self._bus.emit(
             "image",
@@ -125,6 +126,13 @@ class Puller:
             {**pulled.image.config.labels, "name": references.familiar_name(wanted)},
         )
         return pulled
+
+    def _new_layers(self, image: Image) -> Sequence[tuple[Descriptor, bool]]:
+        records = self._ledger.images.values()
+        if any(record.id == image.id for record in records):
+            return ()
+        known = {layer.digest for record in records for layer in record.blobs}
+        return [(layer, layer.digest in known) for layer in dict.fromkeys(image.blobs)]
 
     def _place(self, wanted: Reference, login: Login | None) -> tuple[Reference, Login | None]:
         """Where it really is, and the login if that was given for there."""
@@ -160,9 +168,8 @@ def _told(pulled: _Pulled) -> Iterator[PullProgress]:
     """Docker's lines for one name: its layers, which Fargate will fetch, as far as they are new here."""
     image, wanted = pulled.image, pulled.wanted
     yield PullProgress(status=f"Pulling from {wanted.repository}", id=wanted.tag or wanted.digest or "")
-    if pulled.newer:
-        for layer in dict.fromkeys(image.blobs):
-            yield from _layer(layer, known=layer.digest in pulled.known)
+    for layer, known in pulled.layers:
+        yield from _layer(layer, known=known)
     yield PullProgress(status=f"Digest: {image.digest}")
 
 

@@ -10,7 +10,9 @@ from sockerless_ecs.engine import image_listing
 from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_pulling import Puller
+from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_removal import removal
+from sockerless_ecs.engine.image_saving import Saver
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
 from sockerless_ecs.errors import InvalidParameter
@@ -33,6 +35,8 @@ class EngineImages:
         architecture: str,
         puller: Puller,
         loader: Loader,
+        pusher: Pusher,
+        saver: Saver,
     ) -> None:
         self._ledger = ledger
         self._names = names
@@ -40,6 +44,8 @@ class EngineImages:
         self._platform = Platform(architecture={"x86_64": "amd64"}.get(architecture, architecture))
         self._puller = puller
         self._loader = loader
+        self._pusher = pusher
+        self._saver = saver
 
     def pull(
         self,
@@ -100,6 +106,21 @@ class EngineImages:
             else:
                 short = references.familiar(references.parse(image.ref))
                 yield PullProgress(stream=f"Loaded image: {short}\n")
+
+    def push(
+        self, reference: str, tag: str, credentials: Credentials | None
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """Every tag of a repository, or one; iterating raises what is wrong, after the first line."""
+        wanted = references.parse(reference)
+        if tag:
+            if not references.is_tag(tag):
+                raise InvalidParameter("invalid tag format")
+            wanted = replace(wanted, tag=tag)
+        return self._pusher.push(wanted, _login(credentials))
+
+    def save(self, names: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A tar of images; entering raises NotFound, leaving what broke on the way."""
+        return self._saver.save(names)
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name; what had it before loses it."""

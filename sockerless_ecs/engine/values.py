@@ -49,6 +49,8 @@ class PullProgress:
     """With `current_bytes` how far it is; 0 = a line without a bar."""
     step: bool = False
     """It is about a part of the work (a layer), bar or not."""
+    pushed: tuple[str, str, int] | None = None
+    """For programs: the tag that the registry has now, the digest and the size of its manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

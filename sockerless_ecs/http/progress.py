@@ -9,7 +9,7 @@ import msgspec
 from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.http.route import Output
-from sockerless_ecs.http.shapes.image import ProgressBar, ProgressErrorLine, ProgressLine
+from sockerless_ecs.http.shapes.image import ProgressBar, ProgressErrorLine, ProgressLine, PushedView
 
 _JSON = "application/json"
 
@@ -46,8 +46,16 @@ def progress_line(line: PullProgress) -> ProgressLine:
     bar = ProgressBar(current=line.current_bytes, total=line.total_bytes)
     has_bar = line.step or line.total_bytes
     return ProgressLine(
-        stream=line.stream, status=line.status, progress_detail=bar if has_bar else msgspec.UNSET, id=line.id
+        stream=line.stream,
+        status=line.status,
+        progress_detail=bar if has_bar else msgspec.UNSET,
+        id=line.id,
+        aux=_pushed(*line.pushed) if line.pushed else msgspec.UNSET,
     )
+
+
+def _pushed(tag: str, digest: str, size: int) -> PushedView:
+    return PushedView(tag=tag, digest=digest, size=size)
 
 
 def _encoded(value: msgspec.Struct) -> bytes:

@@ -62,7 +62,8 @@ class _Copy:
         self._broken = True
         if offset < self._blob.size:
             async with self._source() as pieces:
-                await self._upload.stream(self._rest(pieces, offset), self._blob.size, offset)
+                rest = _Rest(pieces, offset, self._blob, self._told)
+                await self._upload.stream(rest, self._blob.size, offset)
         await self._upload.finish(self._blob.digest)
 
     async def _offset(self) -> int:
@@ -73,18 +74,32 @@ class _Copy:
             self._upload = await self._target.upload()
             return 0
 
-    async def _rest(self, pieces: AsyncIterator[bytes], offset: int) -> AsyncIterator[bytes]:
-        """What the registry does not have yet; the source verifies itself, from its first byte on."""
-        position = 0
-        async for piece in pieces:
-            new = piece[max(0, offset - position) :]
-            position += len(piece)
-            if position > self._blob.size:
-                break
-            if new:
-                await self._told(position)
-                yield new
-        if position != self._blob.size:
-            raise Unavailable(
-                f"layer {self._blob.digest} has not the {self._blob.size} bytes that its manifest says"
-            )
+
+class _Rest:
+    """What the registry does not have yet of a source, which verifies itself from its first byte on."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], offset: int, blob: Descriptor, told: Told) -> None:
+        self._pieces = pieces
+        self._offset = offset
+        self._blob = blob
+        self._told = told
+        self._position = 0
+
+    def __aiter__(self) -> _Rest:
+        return self
+
+    async def __anext__(self) -> bytes:
+        new = b""
+        while not new:
+            piece = await anext(self._pieces, b"")
+            known = self._offset - self._position
+            self._position += len(piece)
+            if self._position > self._blob.size or (not piece and self._position != self._blob.size):
+                raise Unavailable(
+                    f"layer {self._blob.digest} has not the {self._blob.size} bytes that its manifest says"
+                )
+            if not piece:
+                raise StopAsyncIteration
+            new = piece[max(0, known) :]
+        await self._told(self._position)
+        return new

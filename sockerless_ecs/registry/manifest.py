@@ -27,6 +27,7 @@ MANIFEST_TYPES = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 ACCEPT = ", ".join(MANIFEST_TYPES)
 _CONFIG_TYPES = ("", DOCKER_CONFIG, OCI_CONFIG, "application/octet-stream")
 _MOST_ENTRIES = 10_000
+_FOREIGN = ("foreign", "nondistributable")
 
 
 class _Platform(msgspec.Struct):
@@ -73,6 +74,11 @@ class Manifest:
     media_type: str
     config: Descriptor
     layers: Sequence[Descriptor]
+
+
+def is_foreign(layer: Descriptor) -> bool:
+    """Whether no registry but its maker's may have it."""
+    return any(mark in layer.media_type for mark in _FOREIGN)
 
 
 def read_manifest(body: bytes, content_type: str, name: str) -> Index | Manifest:

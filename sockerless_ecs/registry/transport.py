@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
@@ -148,6 +149,23 @@ class Transport:
             raise Unavailable(f"the token server of {registry} sent no token: {error}") from error
         return token if token.text else None
 
+    @asynccontextmanager
+    async def _sent(self, request: _Request, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+        body = _Body(request.content)
+        outgoing = self._http.build_request(request.method, request.url, headers=headers)
+        if request.content is not None:
+            outgoing.stream = body
+        try:
+            response = await self._http.send(
+                outgoing, stream=True, follow_redirects=request.method in ("GET", "HEAD")
+            )
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        finally:
+            await body.aclose()
+
     async def _send(self, request: _Request, authorization: str | None) -> Answer:
         registry = request.registry
         headers = {"Accept-Encoding": "identity", **request.headers}
@@ -158,13 +176,7 @@ class Transport:
         if authorization:
             headers["Authorization"] = authorization
         try:
-            async with self._http.stream(
-                request.method,
-                request.url,
-                headers=headers,
-                content=_content(request.content),
-                follow_redirects=request.method in ("GET", "HEAD"),
-            ) as response:
+            async with self._sent(request, headers) as response:
                 _tell_rate_limit(response, registry)
                 if request.sink is not None and response.status_code in _WHOLE_OR_REST:
                     whole = response.status_code == httpx.codes.OK
@@ -186,16 +198,31 @@ class Transport:
             raise Transient(f"registry {where} cannot be reached: {_reason(error)}") from error
 
 
-async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
-    for start in range(0, len(content), _PIECE_BYTES):
-        yield content[start : start + _PIECE_BYTES]
+class _Body(httpx.AsyncByteStream):
+    """What a request sends, in pieces. Not a generator: who ends half-way leaves none open.
 
+    httpx's requests and answers refer to each other till collected: what was sent is let go of before.
+    """
 
-def _content(content: bytes | AsyncIterator[bytes] | None) -> bytes | AsyncIterator[bytes] | None:
-    """What is large is not left with httpx, whose requests and answers refer to each other till collected."""
-    if isinstance(content, bytes) and len(content) > _PIECE_BYTES:
-        return _pieces(content)
-    return content
+    def __init__(self, content: bytes | AsyncIterator[bytes] | None) -> None:
+        self._content = content
+        self._position = 0
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if isinstance(self._content, AsyncIterator):
+            return await anext(self._content)
+        piece = (self._content or b"")[self._position : self._position + _PIECE_BYTES]
+        if not piece:
+            raise StopAsyncIteration
+        self._position += len(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """It was sent, or will not be."""
+        self._content = None
 
 
 class _Token(msgspec.Struct):
@@ -276,6 +303,8 @@ def _reason(error: BaseException) -> str:
     reason = type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):  # of several addresses
+            cause = cause.exceptions[0]
         reason = str(cause) or reason
         cause = cause.__cause__ or cause.__context__
     return reason

@@ -87,9 +87,10 @@ class BlobUpload:
         found = _RANGE.fullmatch(answer.headers.get("Range", ""))
         if answer.status != _NO_CONTENT or found is None:
             raise self._forgotten()
+        if found["last"] == "0":  # a registry says 0-0 of one byte, and of none
+            raise self._forgotten()
         self._go_on(answer)
-        last = int(found["last"])
-        return last + 1 if last else 0  # a registry says 0-0 also of nothing at all
+        return int(found["last"]) + 1
 
     async def finish(self, digest: str) -> None:
         """All was sent; the registry checks that it is what the digest says."""

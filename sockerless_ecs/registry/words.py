@@ -27,7 +27,7 @@ def pull_failure(answer: Answer, reference: Reference) -> SockerlessError:
         case 401 | 403:
             return _denied(reference, detail or "denied: requested access to the resource is denied")
         case 404 if error_code(answer) == "NAME_UNKNOWN":
-            return _denied(reference, detail)
+            return NotFound(f"repository {familiar_name(reference)} not found: {detail}")
         case 404:
             name = familiar(reference.or_latest())
             return NotFound(f"manifest for {name} not found: {detail or 'manifest unknown'}")

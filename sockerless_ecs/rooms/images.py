@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 from sockerless_ecs.config.schema import ImagesSettings
+from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_pulling import Puller
+from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_repository import ImageRepository
+from sockerless_ecs.engine.image_saving import Saver
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.model.sources import Sources
@@ -17,29 +20,32 @@ from sockerless_ecs.rooms.services import Services
 
 def build_images(ground: Ground, services: Services) -> EngineImages:
     """Where they come from, and where they are kept."""
-    settings, names = ground.settings.images, ImageNames(ground.ledger)
+    settings, ledger, registry, bus = ground.settings.images, ground.ledger, ground.registry, services.bus
+    names, files = ImageNames(ledger), ImageFiles(ledger=ledger, registry=registry)
     repository = ImageRepository(
         ecr=ground.ecr,
-        registry=ground.registry,
+        registry=registry,
         name=settings.repository,
         tags=ground.settings.ecs.tags,
         scan_on_push=settings.scan_on_push,
         expire_days=settings.expire_days,
     )
     return EngineImages(
-        ledger=ground.ledger,
+        ledger=ledger,
         names=names,
-        bus=services.bus,
+        bus=bus,
         architecture=ground.settings.ecs.architecture,
         puller=Puller(
-            ledger=ground.ledger,
+            ledger=ledger,
             names=names,
-            registry=ground.registry,
-            bus=services.bus,
+            registry=registry,
+            bus=bus,
             sources=Sources(settings.sources),
             fresh_seconds=_fresh_seconds(settings),
         ),
         loader=Loader(repository),
+        pusher=Pusher(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
+        saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
     )
 
 

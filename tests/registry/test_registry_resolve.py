@@ -249,7 +249,7 @@ async def test_endless_answer_is_cut_off(client: RegistryClient, registry: Scrip
     [
         (404, "MANIFEST_UNKNOWN", "manifest for alpine:3 not found: manifest unknown: why"),
         (404, "", "manifest for alpine:3 not found: manifest unknown"),
-        (404, "NAME_UNKNOWN", "pull access denied for alpine, repository does not exist or may require "),
+        (404, "NAME_UNKNOWN", "repository alpine not found: name unknown: why"),
         (
             403,
             "DENIED",

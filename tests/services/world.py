@@ -19,9 +19,12 @@ from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
+from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_pulling import Puller
+from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_repository import ImageRepository
+from sockerless_ecs.engine.image_saving import Saver
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.loading import Loader
@@ -99,7 +102,7 @@ def engine_images(
     ledger: Ledger, registry: RegistryClient, bus: EventBus, ecr: Ecr, **pulling: Any
 ) -> EngineImages:
     """Images over a registry and ECR."""
-    names = ImageNames(ledger)
+    names, files = ImageNames(ledger), ImageFiles(ledger=ledger, registry=registry)
     sources = Sources(pulling.pop("sources", {}))
     repository = ImageRepository(ecr=ecr, registry=registry, name="loaded", tags={})
     return EngineImages(
@@ -109,6 +112,8 @@ def engine_images(
         architecture="x86_64",
         puller=Puller(ledger=ledger, names=names, registry=registry, bus=bus, sources=sources, **pulling),
         loader=Loader(repository),
+        pusher=Pusher(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
+        saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
     )
 
 

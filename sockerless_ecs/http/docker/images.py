@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sockerless_ecs.engine.values import Credentials
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.http.credentials import credentials
@@ -78,6 +80,37 @@ async def load(call: Call) -> Streamed:
     return Streamed(produce)
 
 
+async def push(call: Call) -> Streamed:
+    """Bring an image to the registry that its name says; what is wrong is told in the lines."""
+    images, login = call.backend.images, _login(call)
+
+    async def produce(output: Output) -> None:
+        async with images.push(call.ref, call.query.text("tag"), login) as progress:
+            await write_progress(output, progress, at_once=True)
+
+    return Streamed(produce)
+
+
+async def save(call: Call) -> Streamed:
+    """A tar of the image in the path."""
+    return _saved(call, [call.ref])
+
+
+async def save_all(call: Call) -> Streamed:
+    """A tar of the images in the query."""
+    return _saved(call, call.query.texts("names"))
+
+
+def _saved(call: Call, names: Sequence[str]) -> Streamed:
+    async def produce(output: Output) -> None:
+        async with call.backend.images.save(names) as pieces:
+            await output.begin("application/x-tar")
+            async for piece in pieces:
+                await output.write(piece)
+
+    return Streamed(produce)
+
+
 _ONE = "/images/<refs:ref>"
 
 ROUTES: tuple[Route, ...] = (
@@ -106,6 +139,31 @@ ROUTES: tuple[Route, ...] = (
         summary="Load images from a tar",
         handle=load,
         query=("quiet", "platform"),
+        answer=ProgressLine,
+    ),
+    Route(
+        method="GET",
+        path="/images/get",
+        operation="ImageGetAll",
+        summary="A tar of images",
+        handle=save_all,
+        query=("names", "platform"),
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/get",
+        operation="ImageGet",
+        summary="A tar of an image",
+        handle=save,
+        query=("platform",),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/push",
+        operation="ImagePush",
+        summary="Push an image to its registry",
+        handle=push,
+        query=("tag", "platform"),
         answer=ProgressLine,
     ),
     Route(

@@ -87,13 +87,22 @@ class ProgressBar(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     total: int = 0
 
 
+class PushedView(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a push has left in the registry."""
+
+    tag: str
+    digest: str
+    size: int
+
+
 class ProgressLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """One line of the answer to a pull or a load."""
+    """One line of the answer to a pull, a load or a push."""
 
     stream: str = ""
     status: str = ""
     progress_detail: ProgressBar | msgspec.UnsetType = msgspec.UNSET
     id: str = ""
+    aux: PushedView | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Detail(msgspec.Struct, frozen=True, kw_only=True):

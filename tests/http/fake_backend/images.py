@@ -24,6 +24,7 @@ class FakeImages:
         self.by_ref: dict[str, Image] = {}
         self.credentials: Credentials | None = None
         self.pulled: list[tuple[str, str | None]] = []
+        self.pushed: list[tuple[str, str]] = []
         self.filters: list[Filters] = []
         self.loaded_bytes = 0
         self.fails_on_the_way: SockerlessError | None = None
@@ -55,6 +56,43 @@ class FakeImages:
 
         async with aclosing(progress()) as lines:
             yield lines
+
+    @asynccontextmanager
+    async def push(
+        self, reference: str, tag: str, credentials: Credentials | None
+    ) -> AsyncIterator[AsyncIterator[PullProgress]]:
+        self.credentials = credentials
+        self.pushed.append((reference, tag))
+        digest = "sha256:" + "1" * 64
+
+        async def progress() -> AsyncGenerator[PullProgress, None]:
+            await trio.lowlevel.checkpoint()
+            yield PullProgress(status=f"The push refers to repository [{reference}]")
+            if "missing" in reference:
+                raise NotFound(f"An image does not exist locally with the tag: {reference}")
+            yield PullProgress(status="Pushing", id="a", current_bytes=1, total_bytes=2, step=True)
+            yield PullProgress(status="Pushed", id="a", step=True)
+            yield PullProgress(pushed=(tag, digest, 7), step=True)
+
+        async with aclosing(progress()) as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def save(self, names: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        await trio.lowlevel.checkpoint()
+        for name in names:
+            if "missing" in name:
+                raise NotFound("reference does not exist")
+
+        async def tar() -> AsyncGenerator[bytes, None]:
+            for name in names:
+                await trio.lowlevel.checkpoint()
+                yield name.encode()
+            if self.fails_on_the_way:
+                raise self.fails_on_the_way
+
+        async with aclosing(tar()) as pieces:
+            yield pieces
 
     async def inspect(self, name: str) -> Image:
         await trio.lowlevel.checkpoint()
