@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,7 @@ class Puller:
         bus: EventBus,
         sources: Sources,
         fresh_seconds: float = 0.0,
+        clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._ledger = ledger
         self._names = names
@@ -54,6 +56,7 @@ class Puller:
         self._bus = bus
         self._sources = sources
         self._fresh_seconds = fresh_seconds
+        self._clock = clock
         self._asked: dict[str, float] = {}
 
     @asynccontextmanager
@@ -154,12 +157,14 @@ class Puller:
         return unchanged
 
     def _is_fresh(self, wanted: Reference) -> bool:
-        asked = self._asked.get(wanted.full, 0.0 if self._fresh_seconds == float("inf") else float("-inf"))
-        return asked + self._fresh_seconds > trio.current_time()
+        if math.isinf(self._fresh_seconds):
+            return True
+        asked = self._asked.get(wanted.full)
+        return asked is not None and self._clock() < asked + self._fresh_seconds
 
     def _believe(self, wanted: Reference) -> None:
         self._asked.pop(wanted.full, None)
-        self._asked[wanted.full] = trio.current_time()
+        self._asked[wanted.full] = self._clock()
         if len(self._asked) > _MOST_ANSWERS:
             del self._asked[next(iter(self._asked))]
 

@@ -12,7 +12,7 @@ from sockerless_ecs.sandbox.registry import Registry
 from tests.engine.loads import Loads, any_login
 from tests.registry.conftest import QUICK
 from tests.services.conftest import outside, world
-from tests.services.world import World
+from tests.services.world import Outside, World, daemon
 
 __all__ = ["outside", "world"]
 
@@ -34,6 +34,13 @@ def elsewhere(tmp_path: Path) -> Iterator[tuple[Registry, str]]:
 
 
 @pytest.fixture
-async def loads(world: World, ecr: tuple[Registry, str]) -> AsyncIterator[Loads]:
+async def real_world(outside: Outside) -> AsyncIterator[World]:
+    """A world whose clock does not jump: real sockets take their time."""
+    async with daemon(outside) as running:
+        yield running
+
+
+@pytest.fixture
+async def loads(real_world: World, ecr: tuple[Registry, str]) -> AsyncIterator[Loads]:
     async with RegistryClient({}, (), any_login, retries=QUICK) as client:
-        yield Loads(world, ecr[0], client, ecr[1])
+        yield Loads(real_world, ecr[0], client, ecr[1])
