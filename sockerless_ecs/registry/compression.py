@@ -28,7 +28,7 @@ _RATIO, _RATIO_FROM_BYTES = 2_000, 256 << 20
 """What grows more than so many times its size, and to so much, is not worth its work."""
 
 
-class _Codec(Protocol):
+class Codec(Protocol):
     """One compressed stream, as bz2, lzma and zstd have it."""
 
     @property
@@ -68,19 +68,27 @@ class _Gzip:
 _ZSTD_OPTIONS: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
 
 
-def _zstd() -> _Codec:
+def gzip_codec() -> Codec:
+    """A stream of gzip."""
+    return _Gzip()
+
+
+def zstd_codec() -> Codec:
+    """A stream of zstd."""
     return zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
 
 
-_CODECS: Mapping[bytes, Callable[[], _Codec]] = {
-    b"\x1f\x8b\x08": _Gzip,
+_CODECS: Mapping[bytes, Callable[[], Codec]] = {
+    b"\x1f\x8b\x08": gzip_codec,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\x00": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES),
-    b"\x28\xb5\x2f\xfd": _zstd,
+    b"\x28\xb5\x2f\xfd": zstd_codec,
     # A frame of zstd that is to be skipped, which zstd itself does.
-    **{bytes((n, 0x2A, 0x4D, 0x18)): _zstd for n in range(0x50, 0x60)},
+    **{bytes((n, 0x2A, 0x4D, 0x18)): zstd_codec for n in range(0x50, 0x60)},
 }
-_FAULTS = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, EOFError, ValueError)
+"""By how they begin."""
+FAULTS = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, EOFError, ValueError)
+"""What a codec raises for what is corrupt."""
 
 
 class Unpacked:
@@ -94,8 +102,8 @@ class Unpacked:
     def __init__(self, body: AsyncIterator[bytes], limit_bytes: int) -> None:
         self._body = aiter(body)
         self._limit = limit_bytes
-        self._codec: Callable[[], _Codec] | None = None
-        self._stream: _Codec | None = None
+        self._codec: Callable[[], Codec] | None = None
+        self._stream: Codec | None = None
         self._known = False
         self._over = False
         self._waiting = b""
@@ -160,7 +168,7 @@ class Unpacked:
         data, self._waiting = (self._waiting, b"") if starved else (b"", self._waiting)
         try:
             piece = self._stream.decompress(data, _PIECE_BYTES)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise InvalidParameter(f"the archive is corrupt: {error}") from error
         if self._stream.eof:
             self._waiting, self._stream = self._stream.unused_data + self._waiting, None

@@ -42,8 +42,16 @@ async def copy_blob(
             return Copied.MOUNTED
     else:
         begun = await target.upload()
-    await target.retries.call(_Copy(source, target, blob, told, begun).attempt)
-    return Copied.PUSHED
+    copy = _Copy(source, target, blob, told, begun)
+    while True:
+        before = copy.offset
+        try:
+            await target.retries.call(copy.attempt)
+        except Unavailable:
+            if copy.offset <= before:
+                raise
+        else:
+            return Copied.PUSHED
 
 
 class _Copy:
@@ -56,17 +64,19 @@ class _Copy:
         self._told = told
         self._upload = upload
         self._broken = False
+        self.offset = 0
+        """From where the last attempt went on."""
 
     async def attempt(self) -> None:
-        offset = await self._offset() if self._broken else 0
+        self.offset = await self._received() if self._broken else 0
         self._broken = True
-        if offset < self._blob.size:
+        if self.offset < self._blob.size:
             async with self._source() as pieces:
-                rest = _Rest(pieces, offset, self._blob, self._told)
-                await self._upload.stream(rest, self._blob.size, offset)
+                rest = _Rest(pieces, self.offset, self._blob, self._told)
+                await self._upload.stream(rest, self._blob.size, self.offset)
         await self._upload.finish(self._blob.digest)
 
-    async def _offset(self) -> int:
+    async def _received(self) -> int:
         """How much the broken upload has; nothing, of a new one, where it is gone."""
         try:
             return await self._upload.received()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import zlib
+from collections.abc import Callable, Mapping
 
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.registry import manifest
+from sockerless_ecs.registry.compression import FAULTS, Codec, gzip_codec, zstd_codec
 
 _BLOCK = 512
 _PIECE_BYTES = 1 << 20
@@ -15,6 +16,10 @@ _RATIO, _RATIO_FROM_BYTES = 500, 1 << 30
 """What grows more than so many times its size, and to so much, is a bomb."""
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_LAYER = f"{manifest.OCI_LAYER}+zstd"
+_CODECS: Mapping[str, Callable[[], Codec]] = {
+    manifest.OCI_LAYER_GZIP: gzip_codec,
+    _ZSTD_LAYER: zstd_codec,
+}
 
 
 def layer_type(head: bytes) -> str | None:
@@ -39,8 +44,8 @@ class LayerDigest:
         self._name = name
         self._raw = hashlib.sha256()
         self._plain = hashlib.sha256()
-        self._inflate = zlib.decompressobj(31) if media_type == manifest.OCI_LAYER_GZIP else None
-        self._knows_plain = media_type != _ZSTD_LAYER
+        self._codec = _CODECS.get(media_type)
+        self._stream: Codec | None = None
         self._read = self._made = 0
         self._suspicious_bytes = suspicious_bytes
 
@@ -48,21 +53,35 @@ class LayerDigest:
         """More of it; raises InvalidParameter for a layer that is corrupt, or made to explode."""
         self._raw.update(data)
         self._read += len(data)
-        while self._inflate is not None and data:
-            try:
-                piece = self._inflate.decompress(data, _PIECE_BYTES)
-            except zlib.error as error:
-                raise InvalidParameter(f"{self._name}: the layer is corrupt: {error}") from error
-            self._plain.update(piece)
-            self._made += len(piece)
-            if self._made > max(self._suspicious_bytes, _RATIO * self._read):
-                raise InvalidParameter(
-                    f"{self._name}: the layer unpacks to more than {_RATIO} times its size: refused"
-                )
-            data = self._inflate.unconsumed_tail
-            if self._inflate.eof:
-                data = self._inflate.unused_data.lstrip(b"\0")
-                self._inflate = zlib.decompressobj(31) if data else self._inflate
+        if self._codec is not None:
+            self._feed(data, self._codec)
+
+    def _feed(self, data: bytes, codec: Callable[[], Codec]) -> None:
+        """One stream may follow another; zeros may stand between them, and at the end."""
+        while True:
+            if self._stream is None:
+                data = data.lstrip(b"\0")
+                self._stream = codec() if data else None
+            if self._stream is None or (self._stream.needs_input and not data):
+                return
+            data = self._unpack(data, self._stream)
+
+    def _unpack(self, data: bytes, stream: Codec) -> bytes:
+        """Take it in; what is left of it is behind the stream's end."""
+        try:
+            piece = stream.decompress(data, _PIECE_BYTES)
+        except FAULTS as error:
+            raise InvalidParameter(f"{self._name}: the layer is corrupt: {error}") from error
+        self._plain.update(piece)
+        self._made += len(piece)
+        if self._made > max(self._suspicious_bytes, _RATIO * self._read):
+            raise InvalidParameter(
+                f"{self._name}: the layer unpacks to more than {_RATIO} times its size: refused"
+            )
+        if not stream.eof:
+            return b""
+        self._stream = None
+        return stream.unused_data
 
     @property
     def digest(self) -> str:
@@ -71,7 +90,5 @@ class LayerDigest:
 
     @property
     def diff_id(self) -> str:
-        """Of what that unpacks to; empty where it was compressed in a way that is not unpacked here."""
-        if not self._knows_plain:
-            return ""
-        return self.digest if self._inflate is None else f"sha256:{self._plain.hexdigest()}"
+        """Of what that unpacks to."""
+        return self.digest if self._codec is None else f"sha256:{self._plain.hexdigest()}"

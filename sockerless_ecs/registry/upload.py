@@ -65,7 +65,7 @@ class BlobUpload:
 
     async def send(self, data: bytes) -> None:
         """One chunk: `CHUNK_BYTES`, or the last one."""
-        await self._retries.call(partial(self._patch, data))
+        await self._retries.call(_Chunk(self, data).attempt)
 
     async def stream(self, pieces: AsyncIterator[bytes], size: int, offset: int = 0) -> None:
         """The `size` bytes of the blob from `offset` on, as one request, as Docker sends layers.
@@ -84,13 +84,11 @@ class BlobUpload:
     async def received(self) -> int:
         """How much of the blob the registry has after a break; raises `Transient` when it does not say."""
         answer = await self._once("GET", self._location)
-        found = _RANGE.fullmatch(answer.headers.get("Range", ""))
-        if answer.status != _NO_CONTENT or found is None:
-            raise self._forgotten()
-        if found["last"] == "0":  # a registry says 0-0 of one byte, and of none
+        last = _last(answer)
+        if answer.status != _NO_CONTENT or not last:  # a registry says 0-0 of one byte, and of none
             raise self._forgotten()
         self._go_on(answer)
-        return int(found["last"]) + 1
+        return last + 1
 
     async def finish(self, digest: str) -> None:
         """All was sent; the registry checks that it is what the digest says."""
@@ -100,21 +98,61 @@ class BlobUpload:
             return
         self._expect(answer, _CREATED)
 
-    async def _patch(self, data: bytes) -> None:
+    async def patch(self, data: bytes) -> None:
+        """Some bytes, behind those that the registry has; once, whatever becomes of it."""
         end = self._sent + len(data)
         headers = {**_OCTETS, "Content-Range": f"{self._sent}-{end - 1}"}
         answer = await self._once("PATCH", self._location, headers=headers, content=data)
-        if answer.status == _ELSEWHERE and answer.headers.get("Range", "").endswith(f"-{end - 1}"):
-            self._sent = end  # the last attempt arrived, its answer did not
+        if answer.status == _ELSEWHERE and _last(answer) == end - 1:
+            self._sent = end  # an attempt before arrived, its answer did not
             return
-        if answer.status == _MISSING:
+        if answer.status in (_MISSING, _ELSEWHERE):
             raise self._forgotten()
         self._expect(answer, _ACCEPTED)
         self._go_on(answer)
         self._sent = end
+
+    @property
+    def sent(self) -> int:
+        """How many bytes the registry has for certain."""
+        return self._sent
+
+    async def look(self, most: int) -> None:
+        """After a break see what the registry has, at most so much; nothing new where it does not say."""
+        try:
+            received = await self.received()
+        except Transient:
+            return
+        if not self._sent <= received <= most:
+            raise self._forgotten()
+        self._sent = received
 
     def _forgotten(self) -> Transient:
         return Transient(f"registry {self._registry}: it forgot the upload")
 
     def _go_on(self, answer: Answer) -> None:
         self._location = str(httpx.URL(answer.url).join(answer.headers.get("Location", answer.url)))
+
+
+class _Chunk:
+    """A chunk that is sent until all of it has arrived, of what has arrived no byte twice."""
+
+    def __init__(self, upload: BlobUpload, data: bytes) -> None:
+        self._upload = upload
+        self._data = data
+        self._start = upload.sent
+        self._broken = False
+
+    async def attempt(self) -> None:
+        end = self._start + len(self._data)
+        if self._broken:
+            await self._upload.look(end)
+        self._broken = True
+        if self._upload.sent < end:
+            await self._upload.patch(self._data[self._upload.sent - self._start :])
+
+
+def _last(answer: Answer) -> int | None:
+    """The last byte that an answer says is there."""
+    found = _RANGE.fullmatch(answer.headers.get("Range", ""))
+    return int(found["last"]) if found else None

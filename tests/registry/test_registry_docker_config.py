@@ -56,7 +56,7 @@ async def test_a_helper_of_a_registry_is_asked_before_all_else(
         monkeypatch,
         'read -r server; printf \'{"ServerURL":"%s","Username":"%s","Secret":"s"}\' "$server" "$1-$server"',
     )
-    auths = dict.fromkeys(("ghcr.io", "b"), {"auth": PAIR})
+    auths = {key: {"auth": PAIR} for key in ("ghcr.io", "b")}
     made = config(tmp_path, {"credHelpers": {"ghcr.io": "test"}, "auths": auths})
     assert await made.login("ghcr.io") == Login(username="get-ghcr.io", password="s")
     assert await made.login("b") == ME
