@@ -32,12 +32,19 @@ class Codec(Protocol):
     """One compressed stream, as bz2, lzma and zstd have it."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether it has ended."""
+
     @property
-    def needs_input(self) -> bool: ...
+    def needs_input(self) -> bool:
+        """Whether there is nothing more in what was fed so far."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """What was fed beyond its end."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Some of the content; raises one of `FAULTS`."""
 
 
 class _Gzip:

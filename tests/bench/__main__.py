@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import archived, archives, cost, execs, life, output, requests, sandbox
+from tests.bench import archived, archives, cost, execs, life, moving, output, requests, sandbox
 from tests.bench.engine import Engine
 from tests.bench.figure import Figure, beside
 from tests.bench.machine import description, steadiness
@@ -46,6 +46,7 @@ def on_both_dockers(measure: Callable[[Engine, Scale], Awaitable[list[Figure]]])
 
 MEASUREMENTS: Mapping[str, Measure] = {
     "memory": cost.memory_kept,  # first: it is about a daemon that has done nothing yet
+    "moving memory": moving.memory_while_moving,  # before anything else has moved
     "life": on_both(lambda engine, scale: life.lives(engine, scale.lives)),
     "exit": on_both(lambda engine, scale: life.answers_to_exits(engine, scale.exits)),
     "latency": on_both(lambda engine, scale: output.lateness(engine, scale.ticks)),
@@ -59,6 +60,8 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "starts": on_both_dockers(requests.starts),
     "followers": on_both_dockers(requests.followers),
     "connections": requests.idle_connections,
+    "moving": moving.moving,
+    "pulls": moving.warm_pulls,
     "shutdown": requests.shutdown,
     "archived": archived.reading,
     "calls": cost.calls,
