@@ -22,7 +22,11 @@ from sockerless_ecs.aws.operations import (
 from sockerless_ecs.aws.tags import acceptable
 from sockerless_ecs.errors import Conflict, NotFound
 
-_HOST = re.compile(r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws|on)\.[a-z.]+")
+_HOST = re.compile(
+    r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\."
+    r"(?:amazonaws\.com|on\.aws|amazonaws\.com\.cn|on\.amazonwebservices\.com\.cn)"
+)
+"""ECR's registries: https://docs.aws.amazon.com/general/latest/gr/ecr.html."""
 _RENEWED_AT = 0.1
 """The part of a login's life that must be left for it to be handed out again."""
 

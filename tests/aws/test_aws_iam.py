@@ -14,6 +14,7 @@ TABLE = [value for value in vars(operations).values() if isinstance(value, Opera
 OVER_THE_REGISTRY_PROTOCOL = {
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
+    "ecr:BatchImportUpstreamImage",  # what a pull-through cache does not have yet
     "ecr:CompleteLayerUpload",
     "ecr:GetDownloadUrlForLayer",
     "ecr:InitiateLayerUpload",

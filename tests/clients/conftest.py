@@ -19,11 +19,16 @@ from tests.images import go_program
 
 
 @pytest.fixture(scope="session")
-def archive() -> bytes:
-    """The image, as a tar for `docker load`."""
+def program() -> bytes:
+    """What images of the tests run."""
     assert platform.machine() == "x86_64", "the image is made for amd64"
     with TemporaryDirectory(prefix="sl-") as folder:
-        program = go_program(Path(__file__).parent / "program", Path(folder) / "program")
+        return go_program(Path(__file__).parent / "program", Path(folder) / "program")
+
+
+@pytest.fixture(scope="session")
+def archive(program: bytes) -> bytes:
+    """The image, as a tar for `docker load`."""
     return docker_archive({"bin/program": program, "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n"})
 
 

@@ -9,11 +9,12 @@ import tarfile
 
 import trio
 
-from tests.clients.engines import VERSION
+from tests.clients.engines import IMAGE, VERSION
 from tests.clients.sockets import descriptors, parent, process_of
 from tests.clients.wire import Wire
 from tests.e2e.world import Daemon, eventually
 
+PUSHED = "127.0.0.1:1/nobody/listens"
 _BEFORE, _HEAD, _HALF = "before the answer", "after its head", "half-way"
 _TIMES = 2
 _IDLE = 300
@@ -67,6 +68,7 @@ async def test_client_may_vanish_at_any_moment(daemon: Daemon, wire: Wire, archi
         made = await wire.call("POST", f"/containers/{container}/exec", body=body)
         return f"POST /exec/{made['Id']}/start", json.dumps({"Detach": False, "Tty": False}).encode()
 
+    await wire.call("POST", f"/images/{IMAGE}/tag", repo=PUSHED, tag="1")
     streams = "stream=1&stdin=1&stdout=1&stderr=1"
     tar = tar_of(3_000_000)
     plain = [
@@ -78,6 +80,8 @@ async def test_client_may_vanish_at_any_moment(daemon: Daemon, wire: Wire, archi
         (f"GET /containers/{container}/archive?path=/bin", b""),
         (f"PUT /containers/{container}/archive?path=/", tar),
         ("POST /images/load", archive),
+        (f"GET /images/{IMAGE}/get", b""),
+        (f"POST /images/{PUSHED}/push", b""),
         ("GET /events", b""),
         (f"POST /containers/{container}/wait", b""),
     ]

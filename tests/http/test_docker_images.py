@@ -173,3 +173,49 @@ async def test_a_load_that_fails_on_the_way_ends_in_an_error_line(engine: Served
     answer = await docker.ask("POST", "/images/load?quiet=0", b"x")
     assert answer.status == 200
     assert lines(answer)[-1] == {"errorDetail": {"message": "ECR is gone"}, "error": "ECR is gone"}
+
+
+async def test_a_push_names_a_tag_or_none_and_brings_its_login(engine: Served, docker: Wire) -> None:
+    header = base64.urlsafe_b64encode(json.dumps(AUTH, ensure_ascii=False).encode()).decode()
+    answer = await docker.ask(
+        "POST", "/images/registry.example/a/b/push?tag=1", b"", f"X-Registry-Auth: {header}"
+    )
+    assert (await docker.ask("POST", "/images/c/push")).status == 200
+    assert engine.backend.images.pushed == [("registry.example/a/b", "1"), ("c", "")]
+    assert engine.backend.images.credentials is None
+    assert lines(answer) == [
+        {"status": "The push refers to repository [registry.example/a/b]"},
+        {"status": "Pushing", "progressDetail": {"current": 1, "total": 2}, "id": "a"},
+        {"status": "Pushed", "progressDetail": {}, "id": "a"},
+        {"progressDetail": {}, "aux": {"Tag": "1", "Digest": "sha256:" + "1" * 64, "Size": 7}},
+    ]
+
+
+async def test_a_push_of_what_is_not_there_ends_in_an_error_line(docker: Wire) -> None:
+    answer = await docker.ask("POST", "/images/missing/push?tag=1")
+    assert answer.status == 200
+    assert lines(answer)[-1]["error"] == "An image does not exist locally with the tag: missing"
+
+
+async def test_a_save_is_a_tar_of_one_image_or_of_many(docker: Wire) -> None:
+    one = await docker.ask("GET", "/images/ghcr.io/a/b:1/get")
+    assert (one.status, one.headers["content-type"], one.body) == (
+        200,
+        "application/x-tar",
+        b"ghcr.io/a/b:1",
+    )
+    many = await docker.ask("GET", "/images/get?names=a&names=b%3A1&names=")
+    assert (many.status, many.body) == (200, b"ab:1")
+
+
+async def test_a_save_that_cannot_begin_is_an_ordinary_answer(docker: Wire) -> None:
+    answer = await docker.ask("GET", "/images/get?names=a&names=missing")
+    assert (answer.status, answer.message) == (404, "reference does not exist")
+    assert (await docker.ask("GET", "/_ping")).status == 200
+
+
+async def test_a_save_that_breaks_on_the_way_is_cut_short(engine: Served, docker: Wire) -> None:
+    """A tar that seemed whole would be loaded as one."""
+    engine.backend.images.fails_on_the_way = Unavailable("the registry is gone")
+    with pytest.raises(EOFError):
+        await docker.ask("GET", "/images/get?names=a")
