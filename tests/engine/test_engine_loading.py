@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import os
+import sys
 import tarfile
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,6 +30,11 @@ from tests.engine.bundles import (
     tarred,
 )
 from tests.engine.loads import Loads
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 SMALL = layer({"a": b"a"})
 BIG = layer({"big": os.urandom(12 << 20)})
@@ -60,7 +66,7 @@ async def test_every_form_in_any_order_is_loaded(loads: Loads, form: str, order:
     assert (await loads.world.store.load()).images[image.ref] == image
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd.compress])
 @pytest.mark.parametrize("prefix", ["", "./"])
 async def test_a_compressed_tar_is_loaded_too(
     loads: Loads, compress: Callable[[bytes], bytes], prefix: str
@@ -73,9 +79,12 @@ async def test_a_compressed_tar_is_loaded_too(
 
 
 @pytest.mark.parametrize("size", ["small", "big"])
-async def test_compressed_layers_stay_as_they_are(loads: Loads, size: str) -> None:
+@pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
+async def test_compressed_layers_stay_as_they_are(
+    loads: Loads, size: str, compress: Callable[[bytes, int], bytes]
+) -> None:
     plain = SMALL if size == "small" else BIG
-    squeezed = gzip.compress(plain, 1)
+    squeezed = compress(plain, 1)
     image = parts([squeezed], [digest_of(plain)])
     await loads.load(tarred(archive(image, "a:1")))
     assert loads.files("a:1") == [squeezed]
@@ -197,6 +206,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a name without a tag": (lambda: _saved(RepoTags=["a"]), 'invalid tag "a"'),
     "a wrong diff id": (
         lambda: tarred(archive(parts([SMALL], ["sha256:" + "1" * 64]), "a:1")),
+        "invalid diffID for layer 0",
+    ),
+    "a wrong diff id of what is compressed": (
+        lambda: tarred(archive(parts([zstd.compress(SMALL)], ["sha256:" + "1" * 64]), "a:1")),
         "invalid diffID for layer 0",
     ),
     "a wrong digest": (

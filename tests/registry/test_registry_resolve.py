@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError, Unavailable
 from sockerless_ecs.model.container import Healthcheck
@@ -364,3 +366,29 @@ def test_any_json_is_a_configuration_or_refused(document: object) -> None:
 def test_any_challenge_is_read_or_passed_over(header: str) -> None:
     found = challenge(header)
     assert found is None or found.scheme in ("basic", "bearer")
+
+
+async def test_what_is_left_of_the_pulls_that_are_allowed_is_logged(
+    client: RegistryClient, registry: ScriptedRegistry, content: Content
+) -> None:
+    content.image(tag="latest")
+    told = {"RateLimit-Limit": "100;w=21600", "RateLimit-Remaining": "7;w=21600"}
+    registry.answer = lambda asked: replace(content(asked), headers={**content(asked).headers, **told})
+    with capture_logs() as logs:
+        await client.resolve(parse("alpine"), AMD64)
+    found = [line for line in logs if line["event"] == "registry_rate_limit"]
+    assert found
+    assert {(line["registry"], line["remaining"], line["limit"]) for line in found} == {
+        ("docker.io", "7;w=21600", "100;w=21600")
+    }
+
+
+async def test_too_many_requests_are_told_in_the_registry_s_own_words(
+    client: RegistryClient, registry: ScriptedRegistry
+) -> None:
+    words = "You have reached your pull rate limit."
+    body = to_json({"errors": [{"code": "TOOMANYREQUESTS", "message": words}]})
+    registry.answer = lambda _: Said(429, body)
+    with pytest.raises(Unavailable) as refused:
+        await client.resolve(parse("alpine"), AMD64)
+    assert str(refused.value) == f"toomanyrequests: {words}"
