@@ -159,11 +159,7 @@ def _saved_image(bundle: Bundle, saved: _Saved) -> BundledImage:
     names = saved.layers or []
     _check_count(len(names), file)
     layers = [_layer(_file(bundle, name), name) for name in names]
-    for number, (layer, diff_id) in enumerate(zip(layers, file.diff_ids, strict=True)):
-        if layer.diff_id and layer.diff_id != diff_id:
-            raise InvalidParameter(
-                f'invalid diffID for layer {number}: expected "{diff_id}", got "{layer.diff_id}"'
-            )
+    _check_content(layers, file)
     return BundledImage(
         manifest=manifest.write_manifest(config.descriptor, [layer.descriptor for layer in layers]),
         media_type=manifest.OCI_MANIFEST,
@@ -179,6 +175,15 @@ def _check_count(layers: int, file: ConfigFile) -> None:
         raise InvalidParameter(
             f"invalid manifest, layers length mismatch: expected {layers}, got {len(file.diff_ids)}"
         )
+
+
+def _check_content(layers: Sequence[Blob], file: ConfigFile) -> None:
+    """What layers unpack to is what the configuration says, as far as they were unpacked on their way."""
+    for number, (layer, diff_id) in enumerate(zip(layers, file.diff_ids, strict=True)):
+        if layer.diff_id and layer.diff_id != diff_id:
+            raise InvalidParameter(
+                f'invalid diffID for layer {number}: expected "{diff_id}", got "{layer.diff_id}"'
+            )
 
 
 def _file(bundle: Bundle, name: str) -> Blob:
@@ -265,9 +270,10 @@ def _manifest_image(
     file = _config(config, found.config.digest)
     _check_count(len(found.layers), file)
     layers = [
-        replace(_checked(bundle, layer), media_type=layer.media_type, diff_id=diff_id)
-        for layer, diff_id in zip(found.layers, file.diff_ids, strict=True)
+        replace(_layer(_checked(bundle, layer), layer.digest), media_type=layer.media_type)
+        for layer in found.layers
     ]
+    _check_content(layers, file)
     media_type = found.media_type or manifest.OCI_MANIFEST
     return BundledImage(
         manifest=data, media_type=media_type, config=config, file=file, layers=layers, names=names

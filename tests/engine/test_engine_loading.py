@@ -212,6 +212,14 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: tarred(archive(parts([zstd.compress(SMALL)], ["sha256:" + "1" * 64]), "a:1")),
         "invalid diffID for layer 0",
     ),
+    "a wrong diff id in a layout": (
+        lambda: tarred(layout(parts([SMALL], ["sha256:" + "1" * 64]), "docker.io/library/a:1")),
+        "invalid diffID for layer 0",
+    ),
+    "a large wrong diff id in a layout": (
+        lambda: tarred(layout(parts([BIG], ["sha256:" + "1" * 64]), "docker.io/library/a:1")),
+        "invalid diffID for layer 0",
+    ),
     "a wrong digest": (
         lambda: tarred([(blob_name(b"other"), b"{}"), ("index.json", b"{}")]),
         "something else under this digest",
