@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sockerless_ecs.errors import InvalidParameter
@@ -127,6 +128,11 @@ def familiar_name(reference: Reference) -> str:
         if read is not None and read.name == reference.name:
             return candidate
     return reference.name
+
+
+def shown_tags(images: Iterable[Image]) -> list[str]:
+    """Of these names those with a tag, in the short form and in order."""
+    return sorted({familiar(parse(image.ref)) for image in images if image.tagged})
 
 
 def source_of(image: Image) -> Reference:
