@@ -8,15 +8,20 @@ from dataclasses import replace
 
 from sockerless_ecs.engine import image_listing
 from sockerless_ecs.engine.contract import Filters
+from sockerless_ecs.engine.image_files import ImageFiles
+from sockerless_ecs.engine.image_history import history
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_removal import removal
 from sockerless_ecs.engine.loading import Loader
-from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
+from sockerless_ecs.engine.registries import login_of
+from sockerless_ecs.engine.values import Credentials, ImageRemoved, ImagesPruned, ImageStep, PullProgress
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
-from sockerless_ecs.registry import Login, Platform, parse_platform
+from sockerless_ecs.registry import Platform, parse_platform
+from sockerless_ecs.registry.config import read_config
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, now_ns
 
@@ -33,6 +38,8 @@ class EngineImages:
         architecture: str,
         puller: Puller,
         loader: Loader,
+        files: ImageFiles,
+        pruner: Pruner,
     ) -> None:
         self._ledger = ledger
         self._names = names
@@ -40,6 +47,8 @@ class EngineImages:
         self._platform = Platform(architecture={"x86_64": "amd64"}.get(architecture, architecture))
         self._puller = puller
         self._loader = loader
+        self._files = files
+        self._pruner = pruner
 
     def pull(
         self,
@@ -53,7 +62,7 @@ class EngineImages:
         if not reference or reference.startswith(":"):
             raise InvalidParameter("no image to pull was named")
         chosen = parse_platform(platform) if platform else self._platform
-        login = _login(credentials)
+        login = login_of(credentials)
         if all_tags:
             return self._puller.pull_all(references.parse(reference), login, chosen)
         return self._puller.pull(references.from_pull(reference), login, chosen)
@@ -124,6 +133,16 @@ class EngineImages:
             self._tell(action, image, image.id)
         return going.steps
 
+    async def history(self, name: str) -> Sequence[ImageStep]:
+        """How it came to be, newest first; raises NotFound, or Unavailable for a registry that is silent."""
+        image = self.find(name)
+        file = read_config(await self._files.text(image), image.id)
+        return history(image, file.history, references.shown_tags(self._names.of(image.id)))
+
+    async def prune(self, filters: Filters) -> ImagesPruned:
+        """Forget what no container uses: what has no tag, with `dangling=false` all of it."""
+        return await self._pruner.prune(filters)
+
     def _tell(self, action: str, image: Image, name: str) -> None:
         self._bus.emit("image", action, image.id, {**image.config.labels, "name": name})
 
@@ -140,13 +159,3 @@ def _new_name(repository: str, tag: str) -> references.Reference:
     if wanted.repository == "library/sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
     return wanted.or_latest()
-
-
-def _login(credentials: Credentials | None) -> Login | None:
-    if credentials is None or not (credentials.username or credentials.identity_token):
-        return None
-    return Login(
-        username=credentials.username,
-        password=credentials.password,
-        identity_token=credentials.identity_token,
-    )

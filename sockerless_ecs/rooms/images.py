@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from sockerless_ecs.config.schema import ImagesSettings
+from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.images import EngineImages
@@ -40,6 +42,8 @@ def build_images(ground: Ground, services: Services) -> EngineImages:
             fresh_seconds=_fresh_seconds(settings),
         ),
         loader=Loader(repository),
+        files=ImageFiles(ledger=ground.ledger, registry=ground.registry),
+        pruner=Pruner(ledger=ground.ledger, names=names, bus=services.bus),
     )
 
 

@@ -19,7 +19,9 @@ from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
+from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.images import EngineImages
@@ -109,6 +111,8 @@ def engine_images(
         architecture="x86_64",
         puller=Puller(ledger=ledger, names=names, registry=registry, bus=bus, sources=sources, **pulling),
         loader=Loader(repository),
+        files=ImageFiles(ledger=ledger, registry=registry),
+        pruner=Pruner(ledger=ledger, names=names, bus=bus),
     )
 
 

@@ -35,15 +35,9 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("POST", "/session", "Session", "session", _BUILD),
     Unbuilt("POST", "/grpc", "Grpc", "grpc", _BUILD),
     Unbuilt("POST", "/commit", "ImageCommit", "commit", _BUILD),
-    Unbuilt("GET", "/images/search", "ImageSearch", "image search", "search at the registry, pull by name"),
     Unbuilt("GET", "/images/get", "ImageGetAll", "image save", _LAYERS),
     Unbuilt("GET", "/images/<refs:ref>/get", "ImageGet", "image save", _LAYERS),
     Unbuilt("POST", "/images/<refs:ref>/push", "ImagePush", "image push", _LAYERS),
-    Unbuilt("GET", "/images/<refs:ref>/history", "ImageHistory", "image history", "it is not built yet"),
-    Unbuilt(
-        "POST", "/images/prune", "ImagePrune", "image prune", "it is not built yet: remove images by name"
-    ),
-    Unbuilt("GET", "/distribution/<refs:ref>/json", "DistributionInspect", "distribution", _LAYERS),
     Unbuilt("GET", "/networks", "NetworkList", "network list", _NETWORKS),
     Unbuilt("POST", "/networks/create", "NetworkCreate", "network create", _NETWORKS),
     Unbuilt("POST", "/networks/<ref:ref>/connect", "NetworkConnect", "network connect", _NETWORKS),
