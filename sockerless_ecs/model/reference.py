@@ -131,8 +131,8 @@ def familiar_name(reference: Reference) -> str:
 
 
 def shown_tags(images: Iterable[Image]) -> list[str]:
-    """Of these names those with a tag, in the short form and in order."""
-    return sorted({familiar(parse(image.ref)) for image in images if image.tagged})
+    """Of these names those with a tag: in the short form, in the order of the whole ones."""
+    return [familiar(parse(ref)) for ref in sorted({image.ref for image in images if image.tagged})]
 
 
 def source_of(image: Image) -> Reference:

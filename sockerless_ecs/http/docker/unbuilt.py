@@ -30,7 +30,6 @@ _CHECKPOINTS = "Fargate cannot freeze a process into files: stop the container a
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("POST", "/build", "ImageBuild", "image build", _BUILD),
-    Unbuilt("POST", "/build/prune", "BuildPrune", "build prune", _BUILD),
     Unbuilt("POST", "/build/cancel", "BuildCancel", "build cancel", _BUILD),
     Unbuilt("POST", "/session", "Session", "session", _BUILD),
     Unbuilt("POST", "/grpc", "Grpc", "grpc", _BUILD),
@@ -133,8 +132,12 @@ async def _no_volumes_pruned(_: Call) -> Reply:
     return json_reply({"VolumesDeleted": [], "SpaceReclaimed": 0})
 
 
+async def _no_build_cache_pruned(_: Call) -> Reply:
+    return json_reply({"CachesDeleted": None, "SpaceReclaimed": 0})
+
+
 # What nobody could make is not there: so clients that look a name up everywhere (docker inspect), and runners
-# that clean up before they begin (docker network prune), are told the truth.
+# that clean up before they begin (docker system prune), are told the truth.
 ABSENT: tuple[Route, ...] = tuple(
     Route(method=method, path=path, operation=operation, summary="None exist", handle=handle, status=status)
     for method, path, operation, handle, status in (
@@ -144,6 +147,7 @@ ABSENT: tuple[Route, ...] = tuple(
         ("GET", "/volumes/<ref:ref>", "VolumeInspect", _no_volume, 404),
         ("DELETE", "/volumes/<ref:ref>", "VolumeDelete", _no_volume, 404),
         ("POST", "/volumes/prune", "VolumePrune", _no_volumes_pruned, 200),
+        ("POST", "/build/prune", "BuildPrune", _no_build_cache_pruned, 200),
         ("GET", "/plugins/<refs:ref>/json", "PluginInspect", _no_plugin, 404),
     )
 )

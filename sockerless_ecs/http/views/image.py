@@ -96,14 +96,11 @@ def _summary(
 
 
 def digests(records: Iterable[Image]) -> list[str]:
-    """The names by digest that a registry would know."""
-    return sorted(
-        {
-            f"{familiar_name(parse(record.ref))}@{record.digest}"
-            for record in records
-            if record.digest and not record.nameless
-        }
-    )
+    """The names by digest that a registry would know, in the order of the whole ones."""
+    named = {
+        (parse(record.ref).name, record.digest) for record in records if record.digest and not record.nameless
+    }
+    return [f"{familiar_name(parse(name))}@{digest}" for name, digest in sorted(named)]
 
 
 def history_view(steps: Iterable[ImageStep]) -> list[ImageHistoryView]:
