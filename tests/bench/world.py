@@ -51,12 +51,13 @@ class Scale:
     request_seconds: float = 3
     started: int = 100
     idle_connections: int = 2000
+    listings: int = 50
 
 
 QUICK = Scale(
     lives=10, memory_lives=20, exits=10, ticks=100, line_runs=1, crowd=40, crowd_seconds=3, ready_runs=1,
     tasks=5, task_bursts=1, execs=10, docker_runs=3, bulk_runs=1, request_seconds=1, started=20,
-    idle_connections=200,
+    idle_connections=200, listings=10,
 )  # fmt: skip
 
 

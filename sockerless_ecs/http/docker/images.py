@@ -66,7 +66,7 @@ async def list_(call: Call) -> Reply:
         filters["reference"] = [*filters.get("reference", ()), named]
     found, shared = await call.backend.images.list(filters), None
     if call.version >= _SHARED_SINCE and call.query.flag("shared-size"):
-        shared = shared_bytes(await call.backend.images.list({}))
+        shared = shared_bytes(await call.backend.images.list({}) if filters else found)
     return json_reply(image_summaries(found, call.version, shared=shared))
 
 
