@@ -47,8 +47,8 @@ class Pruner:
         return self._told(going)
 
     def _unused(self, *, tagged_too: bool) -> Iterator[Sequence[Image]]:
-        """The records of each image that no container has, running or not."""
-        used = {live.record.image_id for live in self._ledger}
+        """The records of each image that no container has, or is about to have."""
+        used = self._ledger.used_images
         by_id: dict[str, list[Image]] = {}
         for image in self._ledger.images.values():
             if image.id not in used:

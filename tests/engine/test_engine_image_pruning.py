@@ -9,7 +9,7 @@ import trio
 
 from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.engine.values import ImagesPruned
-from sockerless_ecs.errors import Conflict, InvalidParameter, StoreUnusable
+from sockerless_ecs.errors import Conflict, InvalidParameter, StoreUnusable, Unavailable
 from sockerless_ecs.model.image import Descriptor, Image, ImageFile, ImageRef
 from sockerless_ecs.store.contract import Put
 from tests.services.world import IMAGE, Outside, World
@@ -100,6 +100,24 @@ async def test_an_image_that_a_container_uses_keeps_all_its_names(world: World, 
     await world.containers.remove(live.id, force=True)
     assert len((await world.images.prune({"dangling": ["0"]})).steps) == 4
     assert left(world) == []
+
+
+async def test_an_image_of_which_a_container_is_being_made_stays(world: World, outside: Outside) -> None:
+    """Its definition may take ECS a while: nothing shows the container so far."""
+    outside.ecs.hold["register_task_definition"] = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.create)
+        await world.idle()
+        assert await world.images.prune({"dangling": ["false"]}) == ImagesPruned()
+        outside.ecs.hold["register_task_definition"].set()
+    [live] = world.ledger
+    await world.containers.remove(live.id)
+    outside.ecs.faults["register_task_definition"].append(Unavailable("throttled"))
+    world.ledger.definitions.clear()
+    outside.ecs.definitions.clear()
+    with pytest.raises(Unavailable):
+        await world.create()
+    assert len((await world.images.prune({"dangling": ["false"]})).steps) == 3
 
 
 @pytest.mark.parametrize(
