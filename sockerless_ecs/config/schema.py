@@ -203,7 +203,7 @@ class ImagesSettings:
     """Registries."""
 
     mirrors: Mapping[str, str] = _key(
-        {}, "where to pull from in place of a registry: its host = a URL", rule=rules.mirrors
+        {}, "where to pull from, and to search, in place of a registry: its host = a URL", rule=rules.mirrors
     )
     insecure_registries: tuple[str, ...] = _key(
         (), "registries spoken to without TLS", rule=rules.each(rules.registry)

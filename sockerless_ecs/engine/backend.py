@@ -9,6 +9,7 @@ from sockerless_ecs import capabilities
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.registries import EngineRegistries
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.unbuilt import UnbuiltNetworks, UnbuiltVolumes
 from sockerless_ecs.services.ledger import Ledger
@@ -20,6 +21,7 @@ class Engine:
 
     containers: EngineContainers
     images: EngineImages
+    registries: EngineRegistries
     system: EngineSystem
     execs: EngineExecs
     ledger: Ledger

@@ -12,6 +12,9 @@ from sockerless_ecs.engine.values import (
     Credentials,
     DiskUsage,
     ImageRemoved,
+    ImagesPruned,
+    ImageStep,
+    LoggedIn,
     PullProgress,
     SystemInfo,
     TerminalSize,
@@ -23,6 +26,7 @@ from sockerless_ecs.model.files import Change, PathStat
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.model.log import LogLine, LogOptions
 from sockerless_ecs.model.network import Network
+from sockerless_ecs.model.offers import FoundRepository, Offer
 from sockerless_ecs.model.usage import ProcessTable, Usage
 from sockerless_ecs.model.volume import Volume
 
@@ -244,6 +248,27 @@ class Images(Protocol):
     async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
         """Forget a name, and with the last one the image; Conflict while a container uses it."""
 
+    async def history(self, name: str) -> Sequence[ImageStep]:
+        """How it came to be, newest first; Unavailable when its registry must be asked and is silent."""
+
+    async def prune(self, filters: Filters) -> ImagesPruned:
+        """Forget what no container uses: what has no tag, with `dangling=false` all of it."""
+
+
+class Registries(Protocol):
+    """What registries have, asked without pulling any of it."""
+
+    async def search(
+        self, term: str, *, limit: int = 0, filters: Filters, credentials: Credentials | None = None
+    ) -> Sequence[FoundRepository]:
+        """What the registry in the term, or Docker Hub, finds; 0 = as many as usual.
+
+        InvalidParameter for an unknown filter or too many; Unauthorized, or Unavailable with what came.
+        """
+
+    async def offer(self, name: str, credentials: Credentials | None = None) -> Offer:
+        """What a name means at its registry now; raises as `Images.pull` does."""
+
 
 class Networks(Protocol):
     """Networks."""
@@ -295,8 +320,8 @@ class System(Protocol):
     async def info(self) -> SystemInfo:
         """Counts and sizes, from memory."""
 
-    async def auth(self, credentials: Credentials) -> str:
-        """Check credentials with their registry; the status line."""
+    async def auth(self, credentials: Credentials) -> LoggedIn:
+        """Check credentials with their registry."""
 
     async def ping(self) -> None:
         """Whether it serves."""
@@ -324,6 +349,10 @@ class Backend(Protocol):
     @property
     def images(self) -> Images:
         """Images."""
+
+    @property
+    def registries(self) -> Registries:
+        """Registries."""
 
     @property
     def networks(self) -> Networks:

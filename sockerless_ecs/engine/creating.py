@@ -66,7 +66,7 @@ class Creator:
             default_memory_mib=self._default_memory_mib,
             labels=config.labels,
         )
-        self._ledger.reserve(name, container_id)
+        self._ledger.reserve(name, container_id, image.id)
         try:
             pull = references.source_of(image).full
             record = Container(

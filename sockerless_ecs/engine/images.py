@@ -8,17 +8,22 @@ from dataclasses import replace
 
 from sockerless_ecs.engine import image_listing
 from sockerless_ecs.engine.contract import Filters
+from sockerless_ecs.engine.image_files import ImageFiles
+from sockerless_ecs.engine.image_history import history
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_removal import removal
 from sockerless_ecs.engine.image_saving import Saver
 from sockerless_ecs.engine.loading import Loader
-from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
+from sockerless_ecs.engine.registries import login_of
+from sockerless_ecs.engine.values import Credentials, ImageRemoved, ImagesPruned, ImageStep, PullProgress
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
-from sockerless_ecs.registry import Login, Platform, parse_platform
+from sockerless_ecs.registry import Platform, parse_platform
+from sockerless_ecs.registry.config import read_config
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, now_ns
 
@@ -37,6 +42,8 @@ class EngineImages:
         loader: Loader,
         pusher: Pusher,
         saver: Saver,
+        files: ImageFiles,
+        pruner: Pruner,
     ) -> None:
         self._ledger = ledger
         self._names = names
@@ -46,6 +53,8 @@ class EngineImages:
         self._loader = loader
         self._pusher = pusher
         self._saver = saver
+        self._files = files
+        self._pruner = pruner
 
     def pull(
         self,
@@ -59,7 +68,7 @@ class EngineImages:
         if not reference or reference.startswith(":"):
             raise InvalidParameter("no image to pull was named")
         chosen = parse_platform(platform) if platform else self._platform
-        login = _login(credentials)
+        login = login_of(credentials)
         if all_tags:
             return self._puller.pull_all(references.parse(reference), login, chosen)
         return self._puller.pull(references.from_pull(reference), login, chosen)
@@ -116,7 +125,7 @@ class EngineImages:
             if not references.is_tag(tag):
                 raise InvalidParameter("invalid tag format")
             wanted = replace(wanted, tag=tag)
-        return self._pusher.push(wanted, _login(credentials))
+        return self._pusher.push(wanted, login_of(credentials))
 
     def save(self, names: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A tar of images; entering raises NotFound, leaving what broke on the way."""
@@ -145,6 +154,16 @@ class EngineImages:
             self._tell(action, image, image.id)
         return going.steps
 
+    async def history(self, name: str) -> Sequence[ImageStep]:
+        """How it came to be, newest first; raises NotFound, or Unavailable for a registry that is silent."""
+        image = self.find(name)
+        file = read_config(await self._files.text(image), image.id)
+        return history(image, file.history, references.shown_tags(self._names.of(image.id)))
+
+    async def prune(self, filters: Filters) -> ImagesPruned:
+        """Forget what no container uses: what has no tag, with `dangling=false` all of it."""
+        return await self._pruner.prune(filters)
+
     def _tell(self, action: str, image: Image, name: str) -> None:
         self._bus.emit("image", action, image.id, {**image.config.labels, "name": name})
 
@@ -161,13 +180,3 @@ def _new_name(repository: str, tag: str) -> references.Reference:
     if wanted.repository == "library/sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
     return wanted.or_latest()
-
-
-def _login(credentials: Credentials | None) -> Login | None:
-    if credentials is None or not (credentials.username or credentials.identity_token):
-        return None
-    return Login(
-        username=credentials.username,
-        password=credentials.password,
-        identity_token=credentials.identity_token,
-    )

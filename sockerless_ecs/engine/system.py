@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager
 
 import sockerless_ecs
 from sockerless_ecs.engine.contract import Filters
-from sockerless_ecs.engine.values import Credentials, DiskUsage, SystemInfo
+from sockerless_ecs.engine.values import Credentials, DiskUsage, LoggedIn, SystemInfo
 from sockerless_ecs.model import filters as filtering
 from sockerless_ecs.model.event import EngineEvent
+from sockerless_ecs.model.layers import layers_bytes
 from sockerless_ecs.model.lifecycle import State
 from sockerless_ecs.model.reference import DOCKER_HUB
 from sockerless_ecs.model.sizing import MOST_CPU_UNITS, MOST_MEMORY_MIB
@@ -59,25 +60,24 @@ class EngineSystem:
             memory_bytes=MOST_MEMORY_MIB * 1024 * 1024,
         )
 
-    async def auth(self, credentials: Credentials) -> str:
+    async def auth(self, credentials: Credentials) -> LoggedIn:
         """Check credentials with their registry; raises Unauthorized in its words."""
         login = Login(
             username=credentials.username,
             password=credentials.password,
             identity_token=credentials.identity_token,
         )
-        await self._registry.check_login(_registry_of(credentials.server_address), login)
-        return "Login Succeeded"
+        token = await self._registry.check_login(_registry_of(credentials.server_address), login)
+        return LoggedIn(status="Login Succeeded", identity_token=token)
 
     async def ping(self) -> None:
         """It serves."""
 
     async def disk_usage(self) -> DiskUsage:
-        """What it knows of, from memory; layers that images share are counted for each of them."""
+        """What it knows of, from memory; layers that images share are counted once."""
         images = tuple(self._ledger.images.values())
-        sizes = {image.id: image.size_bytes for image in images}
         return DiskUsage(
-            layers_bytes=sum(sizes.values()),
+            layers_bytes=layers_bytes(images),
             images=images,
             containers=tuple(live.record for live in self._ledger),
         )

@@ -64,11 +64,43 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedIn:
+    """What a registry made of a login. Never logged."""
+
+    status: str
+    identity_token: str = field(default="", repr=False)
+    """What stands for the password from now on, where the registry gives such a thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRemoved:
     """One step of an image's removal: a name taken away, or the image itself deleted."""
 
     untagged: str = ""
     deleted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesPruned:
+    """What a prune took away."""
+
+    steps: tuple[ImageRemoved, ...] = ()
+    reclaimed_bytes: int = 0
+    """Of layers that no image has any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageStep:
+    """One step of an image's making."""
+
+    id: str
+    created_ns: int | None
+    """None where it does not say."""
+    created_by: str
+    comment: str
+    size_bytes: int
+    """Of the layer that it made, as its registry stores it."""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 SECOND_NS = 1_000_000_000
 ZERO_TIME = "0001-01-01T00:00:00Z"
+ZERO_SECONDS = -62_135_596_800
+"""The same as Unix seconds."""
 
 
 def rfc3339(time_ns: int) -> str:

@@ -20,6 +20,10 @@ VOLUME = frozenset(["dangling", "driver", "label", "name"])
 CONTAINER = frozenset(PREDICATES)
 EVENT = frozenset(["container", "daemon", "event", "image", "label", "network", "scope", "type", "volume"])
 PRUNE = frozenset(("label", "label!", "until"))
+IMAGE_PRUNE = PRUNE | {"dangling"}
+SEARCH = frozenset(["is-automated", "is-official", "stars"])
+
+_YES, _NO = frozenset(("1", "true")), frozenset(("0", "false"))
 
 _ACTIONS_WITH_DETAIL = ("exec_create", "exec_start", "health_status")
 
@@ -52,15 +56,31 @@ def includes_stopped(filters: Filters) -> bool:
     return bool(filters.get("status"))
 
 
-def prune_filter(filters: Filters, now_ns: int) -> Callable[[Mapping[str, str], int], bool]:
+def yes_or_no(filters: Filters, name: str) -> bool | None:
+    """What a filter that is true or false asks for; None where it is not there.
+
+    Raises `InvalidParameter` in Docker's words for another value, or for both at once.
+    """
+    values = filters.get(name)
+    if not values:
+        return None
+    yes = not _YES.isdisjoint(values)
+    if yes is not _NO.isdisjoint(values):
+        raise InvalidParameter(f"invalid filter '{name}=[{' '.join(values)}]'")
+    return yes
+
+
+def prune_filter(
+    filters: Filters, now_ns: int, allowed: Collection[str] = PRUNE
+) -> Callable[[Mapping[str, str], int], bool]:
     """A predicate over (labels, created_ns) for `label`, `label!` and `until`."""
-    check(filters, PRUNE)
+    check(filters, allowed)
     until = filters.get("until", ())
     if len(until) > 1:
         raise InvalidParameter("more than one until filter specified")
     before_ns = moment_ns(until[0], now_ns) if until else None
     return lambda labels, created_ns: (
-        match_labels(labels, filters) and (before_ns is None or created_ns < before_ns)
+        match_labels(labels, filters) and (before_ns is None or created_ns <= before_ns)
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 from sockerless_ecs.model.container import Healthcheck
+from sockerless_ecs.model.moment import written_ns
 
 ImageRef = NewType("ImageRef", str)
 """A full reference: `docker.io/library/alpine:3`."""
@@ -87,3 +88,13 @@ class Image:
     def nameless(self) -> bool:
         """Whether it has no name but its id."""
         return self.ref == self.id
+
+    @property
+    def tagged(self) -> bool:
+        """Whether its name is a tag, rather than a digest or its id."""
+        return not self.nameless and "@" not in self.ref
+
+    @property
+    def created_ns(self) -> int:
+        """When it was made; 0 where it does not say."""
+        return written_ns(self.created) or 0

@@ -39,6 +39,15 @@ def moment_ns(text: str, now_ns: int) -> int:
     )
 
 
+def written_ns(text: str) -> int | None:
+    """Nanoseconds since the epoch of an RFC 3339 time in a file; None for what is none."""
+    found = _DATE.fullmatch(text)
+    try:
+        return _date_ns(found, text) if found else None
+    except InvalidParameter:
+        return None
+
+
 def duration_ns(text: str) -> int:
     """Nanoseconds of a Go duration such as `1h30m`; raises `InvalidParameter`."""
     if not _DURATION.fullmatch(text):

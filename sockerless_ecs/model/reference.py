@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model.image import Image, ImageRef
@@ -12,6 +14,7 @@ DOCKER_HUB = "docker.io"
 LATEST = "latest"
 _OFFICIAL = "library/"
 _LONGEST_REPOSITORY = 255
+_LONGEST_REMEMBERED = 512
 
 _HOST_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _REGISTRY = rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[(?:[a-fA-F0-9:]+)\])(?::[0-9]+)?"
@@ -66,6 +69,10 @@ def parse(text: str) -> Reference:
 
     Raises `InvalidParameter` in Docker's words.
     """
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parsed(text)
+
+
+def _parsed(text: str) -> Reference:
     if _BARE_ID.fullmatch(text):
         raise InvalidParameter(
             f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
@@ -87,6 +94,10 @@ def parse(text: str) -> Reference:
         tag=found["tag"],
         digest=found["digest"],
     )
+
+
+# A list of images takes the same names apart each time.
+_remembered = lru_cache(maxsize=8192)(_parsed)
 
 
 def from_pull(text: str) -> Reference:
@@ -127,6 +138,11 @@ def familiar_name(reference: Reference) -> str:
         if read is not None and read.name == reference.name:
             return candidate
     return reference.name
+
+
+def shown_tags(images: Iterable[Image]) -> list[str]:
+    """Of these names those with a tag: in the short form, in the order of the whole ones."""
+    return [familiar(parse(ref)) for ref in sorted({image.ref for image in images if image.tagged})]
 
 
 def source_of(image: Image) -> Reference:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from sockerless_ecs.model.reference import DOCKER_HUB
 
 _HUB_URL = "https://registry-1.docker.io"
+_HUB_INDEX_URL = "https://index.docker.io"
 
 
 class Addresses:
@@ -25,6 +26,12 @@ class Addresses:
             return _HUB_URL
         plain = registry in self._insecure or _is_loopback(registry)
         return f"{'http' if plain else 'https'}://{registry}"
+
+    def index_url(self, registry: str) -> str:
+        """The same of what answers searches: Docker Hub has a host of its own for them."""
+        if registry == DOCKER_HUB and registry not in self._mirrors:
+            return _HUB_INDEX_URL
+        return self.base_url(registry)
 
 
 def _is_loopback(registry: str) -> bool:

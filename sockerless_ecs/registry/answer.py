@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import msgspec
@@ -18,6 +18,8 @@ class Answer:
     url: str
     logged_in: bool
     """A login was used."""
+    identity_token: str = field(default="", repr=False)
+    """What the token server gave to stand for the password."""
 
     @property
     def announced_digest(self) -> str:

@@ -16,6 +16,7 @@ import msgspec
 
 from sockerless_ecs.errors import NotFound, Unauthorized, Unavailable
 from sockerless_ecs.model.image import Descriptor
+from sockerless_ecs.model.offers import FoundRepository, Offer
 from sockerless_ecs.model.reference import Reference, familiar
 from sockerless_ecs.registry import manifest
 from sockerless_ecs.registry.addresses import Addresses
@@ -25,9 +26,11 @@ from sockerless_ecs.registry.config import decode, read_config
 from sockerless_ecs.registry.described import Described, described
 from sockerless_ecs.registry.digest import digest_of, is_digest, verify
 from sockerless_ecs.registry.login import Login, Logins, Scope
+from sockerless_ecs.registry.offered import config_platforms, index_platforms
 from sockerless_ecs.registry.platform import Platform
 from sockerless_ecs.registry.push import RepositoryTarget
 from sockerless_ecs.registry.retries import Retries
+from sockerless_ecs.registry.search import search
 from sockerless_ecs.registry.transport import Credentials, Transport
 from sockerless_ecs.registry.words import check_platform, pull_failure
 
@@ -146,9 +149,12 @@ class RegistryClient:
             platform=platform,
         )
 
-    async def check_login(self, registry: str, login: Login) -> None:
-        """Raises `Unauthorized` when the registry does not take this login."""
-        scope = Scope(base_url=self._addresses.base_url(registry), login=login)
+    async def check_login(self, registry: str, login: Login) -> str:
+        """What stands for this login from now on, empty where the registry gives no such token.
+
+        Raises `Unauthorized` when the registry does not take this login.
+        """
+        scope = Scope(base_url=self._addresses.base_url(registry), login=login, checked=True)
         request = partial(
             self._transport.request, "GET", "v2/", registry=registry, scope=scope, limit=_MANIFEST_LIMIT
         )
@@ -158,6 +164,30 @@ class RegistryClient:
             raise Unauthorized(f"login attempt to {registry} failed: {detail}")
         if answer.status != _OK:
             raise Unavailable(f"{registry} answered {answer.status}: is it a registry?")
+        return answer.identity_token or login.identity_token
+
+    async def search(
+        self, registry: str, term: str, limit: int, login: Login | None = None
+    ) -> Sequence[FoundRepository]:
+        """The repositories that a registry's index finds; `limit` of them at most.
+
+        Raises `Unauthorized`, or `Unavailable` where there is no index or it does not answer as one.
+        """
+        scope = Scope(base_url=self._addresses.index_url(registry), login=login)
+        return await self._retries.call(partial(search, self._transport, registry, scope, term, limit))
+
+    async def offer(
+        self, reference: Reference, login: Login | None = None, *, kept: Kept | None = None
+    ) -> Offer:
+        """What a reference names, for all platforms; raises as `resolve` does."""
+        body, digest, found = await self._fetched(reference, reference.wanted, login)
+        descriptor = Descriptor(digest=digest, size=len(body), media_type=found.media_type)
+        if isinstance(found, manifest.Index):
+            return Offer(descriptor=descriptor, platforms=index_platforms(body, familiar(reference)))
+        text = await kept(found.config.digest) if kept else None
+        if text is None:
+            text = await self.config(reference, found.config, login)
+        return Offer(descriptor=descriptor, platforms=config_platforms(text, familiar(reference)))
 
     async def tags(self, reference: Reference, login: Login | None = None) -> Sequence[str]:
         """Every tag of a repository, page by page."""

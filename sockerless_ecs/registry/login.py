@@ -69,6 +69,8 @@ class Scope:
     repository: str = ""
     push: bool = False
     login: Login | None = None
+    checked: bool = False
+    """The login itself is in question: it is asked for anew, and for a token that stands for the password."""
 
     @property
     def text(self) -> str:

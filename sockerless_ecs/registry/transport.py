@@ -42,6 +42,15 @@ class _Request:
     offset: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What a registry takes for a while."""
+
+    authorization: str = field(repr=False)
+    lifetime_seconds: float
+    identity_token: str = field(default="", repr=False)
+
+
 class Transport:
     """Sends requests with the right Authorization, buying tokens on the way."""
 
@@ -83,7 +92,7 @@ class Transport:
             sink=sink,
             offset=offset,
         )
-        known = self._tokens.get(scope) if ours else None
+        known = self._tokens.get(scope) if ours and not scope.checked else None
         answer = await self._send(request, known)
         if answer.status != httpx.codes.UNAUTHORIZED or not ours:
             return _settled(answer, registry)
@@ -92,26 +101,24 @@ class Transport:
             raise Transient(f"registry {registry}: {error_text(answer) or 'it wants a login'}")
         offered = challenge(answer.headers.get("WWW-Authenticate", ""))
         login = scope.login or await self._credentials(registry, known or "")
-        authorization = await self._authorization(offered, scope, login, registry) if offered else None
-        if authorization is None:
+        proof = await self._proof(offered, scope, login, registry) if offered else None
+        if proof is None:
             return replace(answer, logged_in=False)
-        answer = await self._send(request, authorization)
-        return replace(_settled(answer, registry), logged_in=login is not None)
+        if not scope.checked:
+            self._tokens.keep(scope, proof.authorization, proof.lifetime_seconds)
+        answer = _settled(await self._send(request, proof.authorization), registry)
+        return replace(answer, logged_in=login is not None, identity_token=proof.identity_token)
 
-    async def _authorization(
+    async def _proof(
         self, offered: Challenge, scope: Scope, login: Login | None, registry: str
-    ) -> str | None:
+    ) -> _Proof | None:
         if offered.scheme == "basic":
-            if login is None:
-                return None
-            authorization, lifetime = login.basic, _BASIC_LIFETIME_SECONDS
-        else:
-            bought = await self._buy(offered, scope, login, registry)
-            if bought is None:
-                return None
-            authorization, lifetime = f"Bearer {bought.text}", bought.expires_in or _TOKEN_LIFETIME_SECONDS
-        self._tokens.keep(scope, authorization, lifetime)
-        return authorization
+            return _Proof(login.basic, _BASIC_LIFETIME_SECONDS) if login else None
+        bought = await self._buy(offered, scope, login, registry)
+        if bought is None:
+            return None
+        lifetime_seconds = bought.expires_in or _TOKEN_LIFETIME_SECONDS
+        return _Proof(f"Bearer {bought.text}", lifetime_seconds, bought.refresh_token or "")
 
     async def _buy(
         self, offered: Challenge, scope: Scope, login: Login | None, registry: str
@@ -134,6 +141,7 @@ class Transport:
             )
             answer = await self._send(request, None)
         else:
+            asked |= {"offline_token": "true"} if scope.checked else {}
             url = str(httpx.URL(realm).copy_merge_params(asked))
             request = _Request(method="GET", url=url, registry=registry, limit=_TOKEN_LIMIT)
             answer = await self._send(request, login.basic if login else None)
@@ -229,6 +237,7 @@ class _Token(msgspec.Struct):
     token: str | None = None
     access_token: str | None = None
     expires_in: float | None = None
+    refresh_token: str | None = None
 
     @property
     def text(self) -> str:

@@ -16,6 +16,7 @@ from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.processes import Watching
+from sockerless_ecs.engine.registries import EngineRegistries
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.registry import ImageContents
@@ -32,6 +33,7 @@ def build_engine(ground: Ground, services: Services) -> Engine:
     return Engine(
         containers=_containers(ground, services, images),
         images=images,
+        registries=EngineRegistries(ground.registry, ledger.image_file),
         execs=EngineExecs(ledger=ledger, bus=bus),
         ledger=ledger,
         system=EngineSystem(

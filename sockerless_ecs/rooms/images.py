@@ -7,6 +7,7 @@ import math
 from sockerless_ecs.config.schema import ImagesSettings
 from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_repository import ImageRepository
@@ -46,6 +47,8 @@ def build_images(ground: Ground, services: Services) -> EngineImages:
         loader=Loader(repository),
         pusher=Pusher(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
         saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
+        files=files,
+        pruner=Pruner(ledger=ledger, names=names, bus=bus),
     )
 
 

@@ -154,6 +154,8 @@ class Ledger:
         self.execs = ExecTable(self._show_execs)
         self._live = {record.id: Live(record, self._changed) for record in snapshot.containers.values()}
         self._names = {live.record.name: live.id for live in self._live.values()}
+        self._coming: dict[ContainerId, str] = {}
+        """The images of containers that are being made."""
         self.runs: dict[RunId, Run] = dict(snapshot.runs)
         self.images = _Watched[ImageRef, Image](self._changed, snapshot.images)
         self.jobs: dict[str, CleanupJob] = dict(snapshot.cleanup_jobs)
@@ -224,23 +226,35 @@ class Ledger:
         """The container of exactly that id, while it is not removed."""
         return self._live.get(container_id)
 
-    def reserve(self, name: str, container_id: ContainerId) -> None:
-        """Take a name; Conflict when another container has it. Given back by `release`."""
+    @property
+    def used_images(self) -> frozenset[str]:
+        """The ids of the images of all containers, and of those that are being made."""
+        return frozenset((*(live.record.image_id for live in self._live.values()), *self._coming.values()))
+
+    def reserve(self, name: str, container_id: ContainerId, image_id: str = "") -> None:
+        """Take a name, for a new container its image too; Conflict when another container has the name.
+
+        Given back by `release`.
+        """
         owner = self._names.setdefault(name, container_id)
         if owner != container_id:
             raise Conflict(
                 f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
+        if image_id:
+            self._coming[container_id] = image_id
 
     def release(self, name: str, container_id: ContainerId) -> None:
         """Give a name back, if it is this container's."""
+        self._coming.pop(container_id, None)
         if self._names.get(name) == container_id:
             del self._names[name]
 
     def add(self, record: Container) -> Live:
         """Show a new container."""
         live = self._live[record.id] = Live(record, self._changed)
+        self._coming.pop(record.id, None)
         self._changed()
         return live
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench import archived, archives, cost, execs, life, moving, output, requests, sandbox
+from tests.bench import archived, archives, cost, execs, images, life, moving, output, requests, sandbox
 from tests.bench.engine import Engine
 from tests.bench.figure import Figure, beside
 from tests.bench.machine import description, steadiness
@@ -57,6 +57,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "bulk": on_both_dockers(execs.bulk),
     "archive": on_both_dockers(archives.archives),
     "requests": on_both_dockers(requests.reads),
+    "images": images.listing,
     "starts": on_both_dockers(requests.starts),
     "followers": on_both_dockers(requests.followers),
     "connections": requests.idle_connections,

@@ -53,12 +53,13 @@ class Scale:
     idle_connections: int = 2000
     move_mebibytes: int = 1024
     move_runs: int = 3
+    listings: int = 50
 
 
 QUICK = Scale(
     lives=10, memory_lives=20, exits=10, ticks=100, line_runs=1, crowd=40, crowd_seconds=3, ready_runs=1,
     tasks=5, task_bursts=1, execs=10, docker_runs=3, bulk_runs=1, request_seconds=1, started=20,
-    idle_connections=200, move_mebibytes=64, move_runs=1,
+    idle_connections=200, move_mebibytes=64, move_runs=1, listings=10,
 )  # fmt: skip
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 
 from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.http.credentials import credentials
+from sockerless_ecs.model.image import Descriptor
+from sockerless_ecs.model.reference import parse
 from tests.http.conftest import Served
-from tests.http.fake_backend.images import LOADED
+from tests.http.fake_backend.images import LOADED, an_image
 from tests.http.wire import Whole, Wire
 
 AUTH = {"username": "me", "password": "¿pass?>", "serveraddress": "registry.example"}
@@ -219,3 +222,61 @@ async def test_a_save_that_breaks_on_the_way_is_cut_short(engine: Served, docker
     engine.backend.images.fails_on_the_way = Unavailable("the registry is gone")
     with pytest.raises(EOFError):
         await docker.ask("GET", "/images/get?names=a")
+
+
+async def test_inspect_shows_what_the_image_says_of_its_making(engine: Served, docker: Wire) -> None:
+    await engine.backend.pulled()
+    [(ref, image)] = engine.backend.images.by_ref.items()
+    engine.backend.images.by_ref[ref] = replace(image, comment="from a tar", docker_version="20.10")
+    shown = (await docker.ask("GET", "/images/alpine:3/json")).json
+    assert (shown["Comment"], shown["DockerVersion"], shown["Parent"]) == ("from a tar", "20.10", "")
+
+
+@pytest.mark.parametrize("name", ["alpine:3", quote("docker.io/library/alpine:3", safe=":")])
+async def test_history_has_docker_s_shape(engine: Served, docker: Wire, name: str) -> None:
+    await engine.backend.pulled()
+    answer = await docker.ask("GET", f"/v1.41/images/{name}/history")
+    assert answer.json == [
+        {
+            "Comment": "c",
+            "Created": 1_767_323_045,
+            "CreatedBy": "CMD sh",
+            "Id": "sha256:" + "a" * 64,
+            "Size": 0,
+            "Tags": ["alpine:3"],
+        },
+        {
+            "Comment": "",
+            "Created": -62_135_596_800,
+            "CreatedBy": "ADD /",
+            "Id": "<missing>",
+            "Size": 7,
+            "Tags": None,
+        },
+    ]
+    missing = await docker.ask("GET", "/images/nosuch/history")
+    assert (missing.status, missing.message) == (404, "No such image: nosuch")
+
+
+async def test_prune_tells_what_went_and_null_where_nothing_did(engine: Served, docker: Wire) -> None:
+    await engine.backend.pulled()
+    wanted = quote(json.dumps({"dangling": {"false": True}}))
+    assert (await docker.ask("POST", f"/images/prune?filters={wanted}")).json == {
+        "ImagesDeleted": [{"Untagged": "alpine:3"}, {"Deleted": "sha256:" + "a" * 64}],
+        "SpaceReclaimed": 7,
+    }
+    assert (await docker.ask("POST", "/images/prune")).json == {"ImagesDeleted": None, "SpaceReclaimed": 0}
+    assert engine.backend.images.filters == [{"dangling": ["false"]}, {}]
+
+
+async def test_list_tells_what_images_share_when_asked(engine: Served, docker: Wire) -> None:
+    base = Descriptor(digest="sha256:" + "9" * 64, size=5)
+    for number, name in enumerate(("a:1", "b:1")):
+        image = replace(an_image(parse(name).full), id=f"sha256:{number:064x}", blobs=(base,))
+        engine.backend.images.by_ref[image.ref] = image
+    for target, shared in (
+        ("/images/json?shared-size=1", 5),
+        ("/images/json", -1),
+        ("/v1.41/images/json?shared-size=1", -1),
+    ):
+        assert [one["SharedSize"] for one in (await docker.ask("GET", target)).json] == [shared, shared]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from sockerless_ecs.engine.values import DiskUsage
 from sockerless_ecs.http.docker.unbuilt import UNBUILT, Unbuilt
-from sockerless_ecs.model.image import Image
+from sockerless_ecs.model.event import EngineEvent
+from sockerless_ecs.model.image import Descriptor, Image
 from sockerless_ecs.model.reference import parse
 from tests.http.conftest import Served
 from tests.http.fake_backend.images import an_image
@@ -88,6 +90,22 @@ async def test_events_that_cannot_be_asked_for_are_a_400(docker: Wire, query: st
     assert (await docker.ask("GET", "/_ping")).status == 200
 
 
+async def test_an_event_that_is_nobody_s_has_no_id(engine: Served, docker: Wire) -> None:
+    engine.backend.system.history.append(
+        EngineEvent(type="image", action="prune", actor_id="", time_ns=10**9, attributes={"reclaimed": "7"})
+    )
+    answer = await docker.ask("GET", "/events?since=1&until=2")
+    assert json.loads(answer.body) == {
+        "status": "prune",
+        "Type": "image",
+        "Action": "prune",
+        "Actor": {"ID": "", "Attributes": {"reclaimed": "7"}},
+        "scope": "local",
+        "time": 1,
+        "timeNano": 10**9,
+    }
+
+
 async def test_events_of_the_past_end(engine: Served, docker: Wire) -> None:
     await engine.backend.container("c")
     answer = await docker.ask("GET", f"/events?since=1&until={int(time.time()) + 1}")
@@ -112,6 +130,16 @@ async def test_disk_usage_counts_an_image_once_with_its_containers(engine: Serve
     assert (await docker.ask("GET", "/v1.41/system/df")).json["BuilderSize"] == 0
 
 
+async def test_disk_usage_tells_what_images_share(engine: Served, docker: Wire) -> None:
+    layers = [Descriptor(digest=f"sha256:{number:064x}", size=size) for number, size in enumerate((5, 2))]
+    one, other = (replace(image, blobs=tuple(layers)) for image in _images())
+    engine.backend.system.usage = DiskUsage(
+        layers_bytes=7, images=(one, replace(other, id="sha256:" + "e" * 64, blobs=(layers[0],)))
+    )
+    usage = (await docker.ask("GET", "/system/df")).json
+    assert [image["SharedSize"] for image in usage["Images"]] == [5, 5]
+
+
 async def test_disk_usage_of_one_kind_leaves_out_the_others(engine: Served, docker: Wire) -> None:
     engine.backend.system.usage = DiskUsage(layers_bytes=7, images=_images())
     usage = (await docker.ask("GET", "/system/df?type=image")).json
@@ -126,6 +154,8 @@ async def test_a_login_is_checked_with_its_registry(docker: Wire) -> None:
     given = {"username": "u", "password": "right", "serveraddress": "registry.example"}
     answer = await docker.ask("POST", "/auth", given)
     assert (answer.status, answer.json) == (200, {"Status": "Login Succeeded", "IdentityToken": ""})
+    lasting = await docker.ask("POST", "/auth", given | {"serveraddress": "tokens.example"})
+    assert lasting.json == {"Status": "Login Succeeded", "IdentityToken": "a token"}
     refused = await docker.ask("POST", "/auth", given | {"password": "wrong"})
     assert refused.status == 401
     assert refused.message == "login attempt to registry.example failed: wrong password"

@@ -275,7 +275,8 @@ async def test_image_names_may_have_slashes_escaped_or_not(wire: Wire, backend: 
     for path in (quote("ghcr.io/own/tool:1", safe=":"), "ghcr.io/own/tool:1"):
         assert (await wire.ask("GET", f"{V1}/images/{path}")).status == 200
         assert (await wire.ask("POST", f"{V1}/images/{path}/tag?repo=x&tag=2")).status == 201
-        assert "history" in (await wire.ask("GET", f"{V1}/images/{path}/history")).message
+        history = (await wire.ask("GET", f"{V1}/images/{path}/history")).json
+        assert ("x:2" in history[0]["Tags"], history[1]["Id"]) == (True, "<missing>")
         gone = await wire.ask("DELETE", f"{V1}/images/{path}")
         assert gone.json == [{"Untagged": "ghcr.io/own/tool:1"}]
         await backend.pulled("ghcr.io/own/tool:1")

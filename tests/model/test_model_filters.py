@@ -209,8 +209,8 @@ def test_labels_must_all_match_and_unwanted_ones_must_not() -> None:
 def test_prune_takes_what_is_older_and_not_spared() -> None:
     second = 10**9
     passes = filters.prune_filter({"until": ["10s"], "label!": ["keep"]}, 100 * second)
-    assert passes({}, 89 * second)
-    assert not passes({}, 91 * second)
+    assert passes({}, 90 * second)
+    assert not passes({}, 90 * second + 1)
     assert not passes({"keep": "yes"}, 0)
 
 
@@ -218,6 +218,22 @@ def test_prune_takes_what_is_older_and_not_spared() -> None:
 def test_wrong_prune_filters_are_refused(asked: Mapping[str, Sequence[str]]) -> None:
     with pytest.raises(InvalidParameter):
         filters.prune_filter(asked, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [(None, None), ([], None), (["true"], True), (["1"], True), (["0", "false"], False), (["x", "1"], True)],
+)
+def test_a_filter_may_be_true_or_false(values: list[str] | None, wanted: bool | None) -> None:
+    asked = {} if values is None else {"dangling": values}
+    assert filters.yes_or_no(asked, "dangling") is wanted
+
+
+@pytest.mark.parametrize("values", [["maybe"], ["TRUE"], ["true", "false"], [""]])
+def test_a_filter_that_is_neither_true_nor_false_is_refused_in_docker_s_words(values: list[str]) -> None:
+    with pytest.raises(InvalidParameter) as refused:
+        filters.yes_or_no({"dangling": values}, "dangling")
+    assert str(refused.value) == f"invalid filter 'dangling=[{' '.join(values)}]'"
 
 
 def test_other_lists_have_their_own_filters() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockerless_ecs.errors import InvalidParameter
-from sockerless_ecs.model.moment import duration_ns, moment_ns
+from sockerless_ecs.model.moment import duration_ns, moment_ns, written_ns
 
 SECOND = 10**9
 NOW = 1_767_323_045 * SECOND
@@ -44,6 +44,22 @@ def test_what_is_no_time_is_refused(text: str) -> None:
     if not text.isdecimal():
         with pytest.raises(InvalidParameter, match="is not a time"):
             moment_ns(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05.123456789Z", NOW + 123_456_789),
+        ("2026-01-02T04:04:05+01:00", NOW),
+        ("0001-01-01T00:00:00Z", -62_135_596_800 * SECOND),
+        ("", None),
+        ("10m", None),
+        ("1767323045", None),
+        ("2026-13-01T00:00:00Z", None),
+    ],
+)
+def test_a_time_in_a_file_is_a_date_or_none(text: str, expected: int | None) -> None:
+    assert written_ns(text) == expected
 
 
 @given(st.text(alphabet="0123456789.-+TZ:hmsnuµ"))

@@ -6,12 +6,14 @@ import base64
 import json
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
 from sockerless_ecs.model.reference import parse
 from sockerless_ecs.registry import Login, Platform, RegistryClient, parse_platform
 from sockerless_ecs.registry.addresses import Addresses
+from sockerless_ecs.registry.answer import Answer
 from sockerless_ecs.registry.login import Challenge, Scope, Tokens, challenge
 from tests.registry.conftest import QUICK
 from tests.registry.content import AMD64, Content
@@ -32,6 +34,7 @@ class TokenRegistry(Content):
         self.registry = registry
         self.public = public
         self.expires_in = expires_in
+        self.gives_identities = False
         self.sold = 0
 
     def __call__(self, asked: Asked) -> Said:
@@ -47,13 +50,16 @@ class TokenRegistry(Content):
         )
 
     def sell(self, asked: Asked) -> Said:
-        form = parse_qs(asked.body.decode())
+        form, query = parse_qs(asked.body.decode()), parse_qs(urlsplit(asked.path).query)
         proven = asked.headers.get("Authorization") == basic(ME) or form.get("refresh_token") == ["identity"]
         if not proven and not (self.public and "Authorization" not in asked.headers and not form):
             return Said(401)
         self.sold += 1
         key = "access_token" if form else "token"
-        return Said(200, json.dumps({key: f"token-{self.sold}", "expires_in": self.expires_in}).encode())
+        sold = {key: f"token-{self.sold}", "expires_in": self.expires_in}
+        if query.get("offline_token") == ["true"] and self.gives_identities:
+            sold["refresh_token"] = "identity"
+        return Said(200, json.dumps(sold).encode())
 
 
 async def test_anonymous_token_is_bought_once(client: RegistryClient, registry: ScriptedRegistry) -> None:
@@ -169,7 +175,7 @@ async def test_login_does_not_follow_a_redirect_to_another_place(
 
 async def test_login_can_be_checked(client: RegistryClient, registry: ScriptedRegistry) -> None:
     registry.answer = TokenRegistry(registry, public=False)
-    await client.check_login("docker.io", ME)
+    assert await client.check_login("docker.io", ME) == ""
     with pytest.raises(Unauthorized):
         await client.check_login("docker.io", Login(username="me", password="wrong"))
     registry.answer = lambda _asked: Said(401, headers={"WWW-Authenticate": "Basic"})
@@ -178,6 +184,51 @@ async def test_login_can_be_checked(client: RegistryClient, registry: ScriptedRe
     registry.answer = lambda _asked: Said(404)
     with pytest.raises(Unavailable, match="is it a registry"):
         await client.check_login("docker.io", ME)
+
+
+async def test_login_is_answered_with_a_token_that_logs_in_from_then_on(
+    client: RegistryClient, registry: ScriptedRegistry
+) -> None:
+    registry.answer = content = TokenRegistry(registry, public=False)
+    content.gives_identities = True
+    content.image(tag="latest")
+    token = await client.check_login("docker.io", ME)
+    assert token == "identity"
+    assert await client.resolve(parse("alpine"), AMD64, Login(identity_token=token))
+    assert await client.check_login("docker.io", Login(identity_token=token)) == "identity"
+    with pytest.raises(Unauthorized):
+        await client.check_login("docker.io", Login(identity_token="stolen"))
+
+
+async def test_only_a_login_asks_for_a_token_that_lasts(
+    client: RegistryClient, registry: ScriptedRegistry
+) -> None:
+    registry.answer = content = TokenRegistry(registry, public=False)
+    content.image(tag="latest")
+    assert await client.resolve(parse("alpine"), AMD64, ME)
+    assert "offline_token" not in "".join(registry.paths())
+
+
+async def test_login_is_checked_anew_each_time(client: RegistryClient, registry: ScriptedRegistry) -> None:
+    """A password that has changed meanwhile is not good because it was a minute ago."""
+    registry.answer = content = TokenRegistry(registry, public=False)
+    for bought in (1, 2):
+        await client.check_login("docker.io", ME)
+        assert content.sold == bought
+
+
+async def test_login_of_a_registry_with_passwords_alone_gives_no_token(
+    client: RegistryClient, registry: ScriptedRegistry
+) -> None:
+    def answer(asked: Asked) -> Said:
+        if asked.headers.get("Authorization") == basic(ME):
+            return Said(200, b"{}")
+        return Said(401, headers={"WWW-Authenticate": 'Basic realm="ECR"'})
+
+    registry.answer = answer
+    assert await client.check_login("docker.io", ME) == ""
+    with pytest.raises(Unauthorized):
+        await client.check_login("docker.io", Login(username="me", password="wrong"))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"token": 3}'])
@@ -228,7 +279,10 @@ async def test_tokens_kept_are_bounded() -> None:
 
 def test_secrets_are_not_printed() -> None:
     login = Login(username="me", password="hush", identity_token="identity")
-    for text in (repr(login), str(login), repr(Scope(base_url="u", login=login))):
+    answer = Answer(
+        status=200, headers=httpx.Headers(), body=b"", url="u", logged_in=True, identity_token="identity"
+    )
+    for text in (repr(login), str(login), repr(Scope(base_url="u", login=login)), repr(answer)):
         assert "hush" not in text
         assert "identity'" not in text
 
@@ -249,7 +303,15 @@ def test_secrets_are_not_printed() -> None:
     ],
 )
 def test_addresses(registry: str, url: str) -> None:
-    assert Addresses({"mirrored": "https://mirror/x/"}, ["plain:5000"]).base_url(registry) == url
+    addresses = Addresses({"mirrored": "https://mirror/x/"}, ["plain:5000"])
+    assert addresses.base_url(registry) == url
+    if registry != "docker.io":
+        assert addresses.index_url(registry) == url
+
+
+def test_searches_of_docker_hub_go_to_its_index_or_to_what_stands_in_for_the_hub() -> None:
+    assert Addresses({}, []).index_url("docker.io") == "https://index.docker.io"
+    assert Addresses({"docker.io": "http://mirror/"}, []).index_url("docker.io") == "http://mirror"
 
 
 @pytest.mark.parametrize(

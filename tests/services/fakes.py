@@ -12,10 +12,11 @@ from dataclasses import replace
 import trio
 
 from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin
-from sockerless_ecs.errors import NotFound, StoreUnusable
+from sockerless_ecs.errors import NotFound, StoreUnusable, Unavailable
 from sockerless_ecs.model.container import TaskArn
-from sockerless_ecs.model.image import Image, ImageFile
+from sockerless_ecs.model.image import Descriptor, Image, ImageFile
 from sockerless_ecs.model.log import STDERR, LogLine
+from sockerless_ecs.model.offers import FoundRepository, Offer
 from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.model.task import ContainerSnapshot, TaskSnapshot
 from sockerless_ecs.model.taskdef import LAUNCH_VARIABLE, MAIN_CONTAINER, RunTaskRequest, TaskDefinition
@@ -223,6 +224,13 @@ class FakeRegistry(RegistryClient):
     def __init__(self, image: Image) -> None:
         self.image = image
         self.asked: list[tuple[Reference, Platform, Login | None]] = []
+        self.files: dict[str, bytes] = {}
+        """Configuration files by their digests."""
+        self.fetched: list[str] = []
+        """Of which images they were asked for."""
+        self.searched: list[tuple[str, str, int, Login | None]] = []
+        self.found: list[FoundRepository] = []
+        self.looked_at: list[tuple[Reference, Login | None]] = []
 
     async def resolve(
         self,
@@ -239,6 +247,27 @@ class FakeRegistry(RegistryClient):
     async def digest(self, reference: Reference, login: Login | None = None) -> str | None:
         await trio.lowlevel.checkpoint()
         return None
+
+    async def config(self, reference: Reference, config: Descriptor, login: Login | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        self.fetched.append(reference.full)
+        if config.digest not in self.files:
+            raise Unavailable("the registry is silent")
+        return self.files[config.digest]
+
+    async def search(
+        self, registry: str, term: str, limit: int, login: Login | None = None
+    ) -> Sequence[FoundRepository]:
+        await trio.lowlevel.checkpoint()
+        self.searched.append((registry, term, limit, login))
+        return self.found[:limit]
+
+    async def offer(
+        self, reference: Reference, login: Login | None = None, *, kept: Kept | None = None
+    ) -> Offer:
+        await trio.lowlevel.checkpoint()
+        self.looked_at.append((reference, login))
+        return Offer(descriptor=Descriptor(digest=self.image.digest, size=9))
 
 
 class FlakyStore(MemoryStore):

@@ -21,6 +21,7 @@ from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_repository import ImageRepository
@@ -114,6 +115,8 @@ def engine_images(
         loader=Loader(repository),
         pusher=Pusher(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
         saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
+        files=files,
+        pruner=Pruner(ledger=ledger, names=names, bus=bus),
     )
 
 

@@ -7,12 +7,24 @@ from collections.abc import Sequence
 from sockerless_ecs.engine.values import Credentials
 from sockerless_ecs.errors import InvalidParameter, Unimplemented
 from sockerless_ecs.http.credentials import credentials
-from sockerless_ecs.http.internal.images import remove
+from sockerless_ecs.http.internal.images import history, prune, remove
 from sockerless_ecs.http.progress import write_progress
 from sockerless_ecs.http.route import Call, Output, Reply, Route, Streamed, json_reply
-from sockerless_ecs.http.shapes.image import ImageDeletedView, ImageSummaryView, ImageView, ProgressLine
-from sockerless_ecs.http.views.image import image_summaries, image_view
+from sockerless_ecs.http.shapes.image import (
+    DistributionView,
+    ImageDeletedView,
+    ImageHistoryView,
+    ImageSummaryView,
+    ImageView,
+    ProgressLine,
+    PrunedImagesView,
+    SearchResultView,
+)
+from sockerless_ecs.http.views.image import distribution_view, image_summaries, image_view, search_view
 from sockerless_ecs.model import reference as references
+from sockerless_ecs.model.layers import shared_bytes
+
+_SHARED_SINCE = (1, 42)
 
 
 async def create(call: Call) -> Streamed:
@@ -54,7 +66,10 @@ async def list_(call: Call) -> Reply:
     filters = call.query.filters()
     if named := call.query.text("filter"):  # what clients sent before there were filters
         filters["reference"] = [*filters.get("reference", ()), named]
-    return json_reply(image_summaries(await call.backend.images.list(filters), call.version))
+    found, shared = await call.backend.images.list(filters), None
+    if call.version >= _SHARED_SINCE and call.query.flag("shared-size"):
+        shared = shared_bytes(await call.backend.images.list({}) if filters else found)
+    return json_reply(image_summaries(found, call.version, shared=shared))
 
 
 async def inspect(call: Call) -> Reply:
@@ -109,6 +124,20 @@ def _saved(call: Call, names: Sequence[str]) -> Streamed:
                 await output.write(piece)
 
     return Streamed(produce)
+
+
+async def search(call: Call) -> Reply:
+    """Ask a registry's index for repositories."""
+    limit = call.query.number("limit") or 0
+    found = await call.backend.registries.search(
+        call.query.text("term"), limit=limit, filters=call.query.filters(), credentials=_login(call)
+    )
+    return json_reply(search_view(found))
+
+
+async def distribution(call: Call) -> Reply:
+    """Show what a name means at its registry."""
+    return json_reply(distribution_view(await call.backend.registries.offer(call.ref, _login(call))))
 
 
 _ONE = "/images/<refs:ref>"
@@ -168,12 +197,39 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET",
+        path="/images/search",
+        operation="ImageSearch",
+        summary="Search a registry",
+        handle=search,
+        query=("term", "limit", "filters"),
+        answer=list[SearchResultView],
+    ),
+    Route(
+        method="POST",
+        path="/images/prune",
+        operation="ImagePrune",
+        summary="Remove unused images",
+        handle=prune,
+        query=("filters",),
+        answer=PrunedImagesView,
+    ),
+    Route(
+        method="GET",
         path=f"{_ONE}/json",
         operation="ImageInspect",
         summary="Inspect an image",
         handle=inspect,
         query=("manifests",),
         answer=ImageView,
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/history",
+        operation="ImageHistory",
+        summary="How an image came to be",
+        handle=history,
+        query=("platform",),
+        answer=list[ImageHistoryView],
     ),
     Route(
         method="POST",
@@ -192,5 +248,13 @@ ROUTES: tuple[Route, ...] = (
         handle=remove,
         query=("force", "noprune"),
         answer=list[ImageDeletedView],
+    ),
+    Route(
+        method="GET",
+        path="/distribution/<refs:ref>/json",
+        operation="DistributionInspect",
+        summary="What a name means at its registry",
+        handle=distribution,
+        answer=DistributionView,
     ),
 )

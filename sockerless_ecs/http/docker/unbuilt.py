@@ -21,7 +21,6 @@ class Unbuilt:
 
 
 _BUILD = "Fargate runs images and builds none: build elsewhere, push to a registry and pull"
-_LAYERS = "this engine keeps no layers: use the registry's own tools"
 _SWARM = "this engine is no swarm: run containers, or use Amazon ECS services"
 _PLUGINS = "this engine has no plugins: its configuration says what it can do"
 _NETWORKS = "networks are not built yet: every container is on the configured security groups"
@@ -30,17 +29,10 @@ _CHECKPOINTS = "Fargate cannot freeze a process into files: stop the container a
 
 UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("POST", "/build", "ImageBuild", "image build", _BUILD),
-    Unbuilt("POST", "/build/prune", "BuildPrune", "build prune", _BUILD),
     Unbuilt("POST", "/build/cancel", "BuildCancel", "build cancel", _BUILD),
     Unbuilt("POST", "/session", "Session", "session", _BUILD),
     Unbuilt("POST", "/grpc", "Grpc", "grpc", _BUILD),
     Unbuilt("POST", "/commit", "ImageCommit", "commit", _BUILD),
-    Unbuilt("GET", "/images/search", "ImageSearch", "image search", "search at the registry, pull by name"),
-    Unbuilt("GET", "/images/<refs:ref>/history", "ImageHistory", "image history", "it is not built yet"),
-    Unbuilt(
-        "POST", "/images/prune", "ImagePrune", "image prune", "it is not built yet: remove images by name"
-    ),
-    Unbuilt("GET", "/distribution/<refs:ref>/json", "DistributionInspect", "distribution", _LAYERS),
     Unbuilt("GET", "/networks", "NetworkList", "network list", _NETWORKS),
     Unbuilt("POST", "/networks/create", "NetworkCreate", "network create", _NETWORKS),
     Unbuilt("POST", "/networks/<ref:ref>/connect", "NetworkConnect", "network connect", _NETWORKS),
@@ -136,8 +128,12 @@ async def _no_volumes_pruned(_: Call) -> Reply:
     return json_reply({"VolumesDeleted": [], "SpaceReclaimed": 0})
 
 
+async def _no_build_cache_pruned(_: Call) -> Reply:
+    return json_reply({"CachesDeleted": None, "SpaceReclaimed": 0})
+
+
 # What nobody could make is not there: so clients that look a name up everywhere (docker inspect), and runners
-# that clean up before they begin (docker network prune), are told the truth.
+# that clean up before they begin (docker system prune), are told the truth.
 ABSENT: tuple[Route, ...] = tuple(
     Route(method=method, path=path, operation=operation, summary="None exist", handle=handle, status=status)
     for method, path, operation, handle, status in (
@@ -147,6 +143,7 @@ ABSENT: tuple[Route, ...] = tuple(
         ("GET", "/volumes/<ref:ref>", "VolumeInspect", _no_volume, 404),
         ("DELETE", "/volumes/<ref:ref>", "VolumeDelete", _no_volume, 404),
         ("POST", "/volumes/prune", "VolumePrune", _no_volumes_pruned, 200),
+        ("POST", "/build/prune", "BuildPrune", _no_build_cache_pruned, 200),
         ("GET", "/plugins/<refs:ref>/json", "PluginInspect", _no_plugin, 404),
     )
 )

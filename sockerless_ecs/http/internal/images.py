@@ -8,12 +8,14 @@ from sockerless_ecs.http.progress import write_progress
 from sockerless_ecs.http.route import Call, Output, Reply, Route, SocketRoute, Streamed, json_reply
 from sockerless_ecs.http.shapes.image import (
     ImageDeletedView,
+    ImageHistoryView,
     ImageSummaryView,
     ImageView,
     ProgressLine,
+    PrunedImagesView,
     PullBody,
 )
-from sockerless_ecs.http.views.image import image_summaries, image_view
+from sockerless_ecs.http.views.image import history_view, image_summaries, image_view, pruned_view
 
 
 async def pull(call: Call) -> Streamed:
@@ -81,14 +83,14 @@ async def remove(call: Call) -> Reply:
     return json_reply([ImageDeletedView(untagged=step.untagged, deleted=step.deleted) for step in steps])
 
 
-async def history(_: Call) -> Reply:
+async def history(call: Call) -> Reply:
     """How it came to be."""
-    raise Unimplemented("image history is not implemented yet")
+    return json_reply(history_view(await call.backend.images.history(call.ref)))
 
 
-async def prune(_: Call) -> Reply:
+async def prune(call: Call) -> Reply:
     """Remove what nobody uses."""
-    raise Unimplemented("image prune is not implemented yet")
+    return json_reply(pruned_view(await call.backend.images.prune(call.query.filters())))
 
 
 async def build(_: Call) -> Reply:
@@ -175,6 +177,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         operation="ImageHistory",
         summary="How an image came to be",
         handle=history,
+        answer=list[ImageHistoryView],
     ),
     Route(
         method="POST",
@@ -183,6 +186,7 @@ ROUTES: tuple[Route | SocketRoute, ...] = (
         summary="Remove unused images",
         handle=prune,
         query=("filters",),
+        answer=PrunedImagesView,
     ),
     Route(
         method="POST",

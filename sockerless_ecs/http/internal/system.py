@@ -49,7 +49,8 @@ async def capabilities(call: Call) -> Reply:
 async def auth(call: Call) -> Reply:
     """Check credentials with their registry."""
     given = checked_credentials(await call.body(AuthBody))
-    return json_reply(AuthView(status=await call.backend.system.auth(given)))
+    found = await call.backend.system.auth(given)
+    return json_reply(AuthView(status=found.status, identity_token=found.identity_token))
 
 
 async def disk_usage(call: Call) -> Reply:

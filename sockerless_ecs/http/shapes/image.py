@@ -72,6 +72,59 @@ class ImageDeletedView(Answer, frozen=True, kw_only=True, omit_defaults=True):
     deleted: str = ""
 
 
+class PrunedImagesView(Answer, frozen=True, kw_only=True):
+    """What a prune took away; null, as Docker has it, where there was nothing."""
+
+    images_deleted: list[ImageDeletedView] | None
+    space_reclaimed: int
+
+
+class ImageHistoryView(Answer, frozen=True, kw_only=True):
+    """One step of an image's making."""
+
+    comment: str
+    created: int
+    created_by: str
+    id: str
+    size: int
+    tags: list[str] | None
+
+
+class SearchResultView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry's index has found."""
+
+    star_count: int
+    is_official: bool
+    name: str
+    is_automated: bool
+    description: str
+
+
+class DescriptorView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a registry has under a name."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
+class PlatformView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an image is made for."""
+
+    architecture: str
+    os: str
+    os_version: str = msgspec.field(default="", name="os.version")
+    os_features: list[str] = msgspec.field(default_factory=list, name="os.features")
+    variant: str = ""
+
+
+class DistributionView(Answer, frozen=True, kw_only=True):
+    """What a name means at its registry, and for whom."""
+
+    descriptor: DescriptorView
+    platforms: list[PlatformView]
+
+
 class PullBody(Request, frozen=True, kw_only=True):
     """What a frontend asks to be pulled."""
 

@@ -25,6 +25,7 @@ from sockerless_ecs.http.times import SECOND_NS, rfc3339
 from sockerless_ecs.http.views.container import container_summary
 from sockerless_ecs.http.views.image import Version, image_summaries
 from sockerless_ecs.model.event import EngineEvent
+from sockerless_ecs.model.layers import shared_bytes
 
 USAGES = ("container", "image", "volume", "build-cache")
 """What disk usage can be asked for."""
@@ -93,7 +94,7 @@ def event_view(event: EngineEvent) -> EventView:
     image = event.attributes.get("image") if event.type == "container" else None
     return EventView(
         status=event.action if legacy else UNSET,
-        id=event.actor_id if legacy else UNSET,
+        id=(event.actor_id if legacy else "") or UNSET,
         from_=image or UNSET,
         type=event.type,
         action=event.action,
@@ -106,9 +107,12 @@ def event_view(event: EngineEvent) -> EventView:
 def disk_usage_view(usage: DiskUsage, wanted: Collection[str], version: Version = (0, 0)) -> DiskUsageView:
     """What takes room, of the kinds that are wanted."""
     users = Counter(container.image_id for container in usage.containers)
+    shared = shared_bytes(usage.images)
     return DiskUsageView(
         layers_size=usage.layers_bytes if "image" in wanted else 0,
-        images=image_summaries(usage.images, version, users=users) if "image" in wanted else None,
+        images=image_summaries(usage.images, version, users=users, shared=shared)
+        if "image" in wanted
+        else None,
         containers=[container_summary(one) for one in usage.containers] if "container" in wanted else None,
         volumes=[] if "volume" in wanted else None,
         build_cache=[] if "build-cache" in wanted else None,

@@ -1,4 +1,4 @@
-"""The OCI distribution API, version 2: what each request does to the storage, and the answer."""
+"""OCI distribution and Docker Hub's search: what each request does to the storage, and the answer."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.registry.digest import is_digest
 from sockerless_ecs.registry.manifest import MANIFEST_TYPES, Manifest, read_manifest
 from sockerless_ecs.sandbox.registry.body import Body
+from sockerless_ecs.sandbox.registry.search import search_results
 from sockerless_ecs.sandbox.registry.storage import DigestMismatch, Storage, is_repository, is_tag
 
 _MANIFEST_LIMIT = 4 << 20
@@ -65,10 +66,8 @@ class Response:
 
 def answer(storage: Storage, request: Request) -> Response:
     """What the registry says. Raises `BadBody` when the request breaks off."""
-    if request.path in ("/v2", "/v2/"):
-        return _json({}) if request.logged_in else _error(401, "UNAUTHORIZED", "log in", _CHALLENGE)
-    if request.path == "/v2/_catalog" and request.method == "GET":
-        return _listing(request, "repositories", storage.repositories())
+    if (page := _page(storage, request)) is not None:
+        return page
     route = _ROUTE.fullmatch(request.path)
     if route is None:
         return _error(404, "NOT_FOUND", "no such page")
@@ -86,6 +85,20 @@ def answer(storage: Storage, request: Request) -> Response:
     if route["manifest"]:
         return _manifest(storage, request, repository, route["manifest"])
     return _blob(storage, request, repository, route["blob"])
+
+
+def _page(storage: Storage, request: Request) -> Response | None:
+    """What belongs to no repository."""
+    match request.path:
+        case "/v2" | "/v2/":
+            return _json({}) if request.logged_in else _error(401, "UNAUTHORIZED", "log in", _CHALLENGE)
+        case "/v2/_catalog" if request.method == "GET":
+            return _listing(request, "repositories", storage.repositories())
+        case "/v1/search" if request.method == "GET":
+            term, count = request.query("q") or "", request.query("n") or ""
+            host = request.headers.get("Host", "")
+            return _json(search_results(storage.repositories(), term, count, host))
+    return None
 
 
 def _blob(storage: Storage, request: Request, repository: str, digest: str) -> Response:

@@ -9,6 +9,7 @@ from tests.http.fake_backend.containers import FakeContainers
 from tests.http.fake_backend.execs import FakeExecs
 from tests.http.fake_backend.images import FakeImages
 from tests.http.fake_backend.networks import FakeNetworks, FakeVolumes
+from tests.http.fake_backend.registries import FakeRegistries
 from tests.http.fake_backend.system import FakeSystem
 
 
@@ -19,6 +20,7 @@ class FakeBackend:
         self.revision = 0
         self.system = FakeSystem()
         self.images = FakeImages()
+        self.registries = FakeRegistries()
         self.containers = FakeContainers(self.images, self.system.publish, self.changed)
         self.execs = FakeExecs(self.containers)
         self.networks = FakeNetworks()

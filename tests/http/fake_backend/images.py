@@ -9,7 +9,7 @@ from dataclasses import replace
 import trio
 
 from sockerless_ecs.engine.contract import Filters
-from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
+from sockerless_ecs.engine.values import Credentials, ImageRemoved, ImagesPruned, ImageStep, PullProgress
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
 from sockerless_ecs.model.reference import familiar, from_pull, parse
@@ -136,6 +136,30 @@ class FakeImages:
         del self.by_ref[image.ref]
         steps = [ImageRemoved(untagged=familiar(parse(image.ref)))]
         return steps if await self.names(image.id) else [*steps, ImageRemoved(deleted=image.id)]
+
+    async def history(self, name: str) -> Sequence[ImageStep]:
+        image = await self.inspect(name)
+        tags = tuple(familiar(parse(one.ref)) for one in await self.names(image.id))
+        return [
+            ImageStep(
+                id=image.id,
+                created_ns=1_767_323_045_000_000_000,
+                created_by="CMD sh",
+                comment="c",
+                size_bytes=0,
+                tags=tags,
+            ),
+            ImageStep(id="<missing>", created_ns=None, created_by="ADD /", comment="", size_bytes=7),
+        ]
+
+    async def prune(self, filters: Filters) -> ImagesPruned:
+        await trio.lowlevel.checkpoint()
+        self.filters.append(filters)
+        gone, self.by_ref = list(self.by_ref.values()), {}
+        if not gone:
+            return ImagesPruned()
+        steps = [ImageRemoved(untagged=familiar(parse(image.ref))) for image in gone]
+        return ImagesPruned(steps=(*steps, ImageRemoved(deleted=gone[0].id)), reclaimed_bytes=7)
 
 
 def an_image(ref: ImageRef) -> Image:

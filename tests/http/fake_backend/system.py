@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from sockerless_ecs.engine.contract import Filters
-from sockerless_ecs.engine.values import Credentials, DiskUsage, SystemInfo
+from sockerless_ecs.engine.values import Credentials, DiskUsage, LoggedIn, SystemInfo
 from sockerless_ecs.errors import InvalidParameter, Unauthorized
 from sockerless_ecs.model.container import Container
 from sockerless_ecs.model.event import EngineEvent
@@ -51,11 +51,12 @@ class FakeSystem:
             memory_bytes=120 << 30,
         )
 
-    async def auth(self, credentials: Credentials) -> str:
+    async def auth(self, credentials: Credentials) -> LoggedIn:
         await trio.lowlevel.checkpoint()
         if credentials.password != "right":
             raise Unauthorized(f"login attempt to {credentials.server_address} failed: wrong password")
-        return "Login Succeeded"
+        token = "a token" if credentials.server_address == "tokens.example" else ""
+        return LoggedIn(status="Login Succeeded", identity_token=token)
 
     async def ping(self) -> None:
         await trio.lowlevel.checkpoint()

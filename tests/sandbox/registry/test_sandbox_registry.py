@@ -364,3 +364,30 @@ def test_images_for_tests_are_the_same_bytes_each_time() -> None:
     assert first == second
     with tarfile.open(fileobj=io.BytesIO(next(iter(first.blobs.values())))) as tar:
         assert tar.getnames() == ["bin", "bin/x", "etc", "etc/y", "z"]
+
+
+def test_search_finds_names_that_can_be_pulled_as_they_stand(client: Client) -> None:
+    for repository in ("library/tool", "me/toolbox", "tools", "other"):
+        store(client, repository, image({"/x": b""}))
+    here = f"127.0.0.1:{client.connection.port}"
+    status, headers, body = client.ask("GET", "/v1/search?q=TOOL&n=25")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    found = json.loads(body)
+    assert [(one["name"], one["is_official"]) for one in found["results"]] == [
+        ("tool", True),
+        ("me/toolbox", False),
+        (f"{here}/tools", False),
+    ]
+    assert (found["num_results"], found["query"], found["page_size"]) == (3, "TOOL", 25)
+    [host] = json.loads(client.ask("GET", "/v1/search?q=host")[2])["results"]
+    assert (host["name"], host["description"].startswith("This machine's own file system")) == ("host", True)
+    assert [host[key] for key in ("star_count", "is_automated")] == [0, False]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"), [("", 5), ("?q=", 5), ("?q=&n=2", 2), ("?n=1000", 5), ("?n=x", 5), ("?q=nobody", 0)]
+)
+def test_search_gives_as_many_as_it_is_asked_for(client: Client, query: str, count: int) -> None:
+    for number in range(4):
+        store(client, f"library/a{number}", image({"/x": b""}, architectures=["amd64"]))
+    assert len(json.loads(client.ask("GET", f"/v1/search{query}")[2])["results"]) == count
