@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import trio
 
-from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin
+from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin, Secrets
 from sockerless_ecs.errors import NotFound, StoreUnusable
 from sockerless_ecs.model.container import TaskArn
 from sockerless_ecs.model.image import Image, ImageFile
@@ -215,6 +215,47 @@ class FakeEcr(Ecr):
     async def authorization(self, refused: str = "") -> RegistryLogin:
         await trio.lowlevel.checkpoint()
         return RegistryLogin("AWS", "token", f"https://{self.registry}", 0)
+
+
+class FakeSecrets(Secrets):
+    """Secrets Manager in memory. A secret that is made again has another ARN, as there."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.asked: list[str] = []
+        """The operations, in order."""
+        self.faults: dict[str, deque[Exception]] = defaultdict(deque)
+        """What the next calls of an operation raise, in place of their work; `keep answer`: after it."""
+        self.hold: dict[str, trio.Event] = {}
+        self._arns: dict[str, str] = {}
+        self._made = 0
+
+    async def find(self, name: str) -> str | None:
+        await self._do("find")
+        return self._arns.get(name)
+
+    async def keep(self, name: str, value: str, *, description: str, tags: Mapping[str, str]) -> str:
+        await self._do("keep")
+        if name not in self._arns:
+            self._made += 1
+            self._arns[name] = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-{self._made:06}"
+        self.values[name] = value
+        with trio.CancelScope(shield=True):  # the thread that has asked is never abandoned
+            await self._do("keep answer")
+        return self._arns[name]
+
+    async def delete(self, name: str) -> None:
+        await self._do("delete")
+        self._arns.pop(name, None)
+        self.values.pop(name, None)
+
+    async def _do(self, operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(operation)
+        if operation in self.hold:
+            await self.hold[operation].wait()
+        if self.faults[operation]:
+            raise self.faults[operation].popleft()
 
 
 class FakeRegistry(RegistryClient):
