@@ -13,7 +13,7 @@ import trio
 
 from sockerless_ecs.errors import Unauthorized, Unavailable
 from sockerless_ecs.registry.answer import Answer, error_text
-from sockerless_ecs.registry.login import Challenge, Login, Scope, Tokens, challenge
+from sockerless_ecs.registry.login import Challenge, Login, Scope, Token, Tokens, challenge
 from sockerless_ecs.registry.retries import Transient
 
 _BASIC_LIFETIME_SECONDS = 300.0
@@ -83,19 +83,19 @@ class Transport:
             offset=offset,
         )
         known = self._tokens.get(scope) if ours else None
-        answer = await self._send(request, known)
+        answer = await self._send(request, known.authorization if known else None)
         if answer.status != httpx.codes.UNAUTHORIZED or not ours:
-            return _settled(answer, registry)
+            return replace(_settled(answer, registry), login=known.login if known else None)
         if isinstance(content, AsyncIterator):
             self._tokens.forget(scope)
             raise Transient(f"registry {registry}: {error_text(answer) or 'it wants a login'}")
         offered = challenge(answer.headers.get("WWW-Authenticate", ""))
-        login = scope.login or await self._credentials(registry, known or "")
+        login = scope.login or await self._credentials(registry, known.authorization if known else "")
         authorization = await self._authorization(offered, scope, login, registry) if offered else None
         if authorization is None:
-            return replace(answer, logged_in=False)
+            return answer
         answer = await self._send(request, authorization)
-        return replace(_settled(answer, registry), logged_in=login is not None)
+        return replace(_settled(answer, registry), login=login)
 
     async def _authorization(
         self, offered: Challenge, scope: Scope, login: Login | None, registry: str
@@ -109,7 +109,7 @@ class Transport:
             if bought is None:
                 return None
             authorization, lifetime = f"Bearer {bought.text}", bought.expires_in or _TOKEN_LIFETIME_SECONDS
-        self._tokens.keep(scope, authorization, lifetime)
+        self._tokens.keep(scope, Token(authorization=authorization, login=login), lifetime)
         return authorization
 
     async def _buy(
@@ -176,7 +176,6 @@ class Transport:
                     headers=response.headers,
                     body=body,
                     url=str(response.url),
-                    logged_in=authorization is not None,
                 )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise Unavailable(f"registry {registry} sends us to an address that cannot be used") from error

@@ -37,6 +37,7 @@ def build_images(ground: Ground, services: Services) -> EngineImages:
             registry=ground.registry,
             bus=services.bus,
             sources=Sources(settings.sources),
+            kept_logins=services.kept_logins,
             fresh_seconds=_fresh_seconds(settings),
         ),
         loader=Loader(repository),

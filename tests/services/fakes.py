@@ -19,7 +19,7 @@ from sockerless_ecs.model.log import STDERR, LogLine
 from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.model.task import ContainerSnapshot, TaskSnapshot
 from sockerless_ecs.model.taskdef import LAUNCH_VARIABLE, MAIN_CONTAINER, RunTaskRequest, TaskDefinition
-from sockerless_ecs.registry import Described, Login, Platform, RegistryClient
+from sockerless_ecs.registry import Described, Login, Named, Platform, RegistryClient
 from sockerless_ecs.registry.client import Kept
 from sockerless_ecs.store.contract import Delete, Put
 from sockerless_ecs.store.memory import MemoryStore
@@ -259,10 +259,12 @@ class FakeSecrets(Secrets):
 
 
 class FakeRegistry(RegistryClient):
-    """Resolves every reference to one image."""
+    """Resolves every reference to one image; a private one wants a login, whichever."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
+        self.private = False
+        self.says_digests = False
         self.asked: list[tuple[Reference, Platform, Login | None]] = []
 
     async def resolve(
@@ -275,11 +277,19 @@ class FakeRegistry(RegistryClient):
     ) -> Described:
         await trio.lowlevel.checkpoint()
         self.asked.append((reference, platform, login))
-        return Described(image=self.image, file=ImageFile(id=self.image.id, text="{}"))
+        if self.private and login is None:
+            raise NotFound("pull access denied")
+        taken = self._taken(login)
+        return Described(image=self.image, file=ImageFile(id=self.image.id, text="{}"), login=taken)
 
-    async def digest(self, reference: Reference, login: Login | None = None) -> str | None:
+    async def named(self, reference: Reference, login: Login | None = None) -> Named | None:
         await trio.lowlevel.checkpoint()
-        return None
+        if not self.says_digests or (self.private and login is None):
+            return None
+        return Named(digest=self.image.digest, login=self._taken(login))
+
+    def _taken(self, login: Login | None) -> Login | None:
+        return login if self.private else None
 
 
 class FlakyStore(MemoryStore):
