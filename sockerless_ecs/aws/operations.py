@@ -32,6 +32,7 @@ RATES: Mapping[str, Rate] = {
     "registry": Rate(10, 5),
     "network reads": Rate(50, 10),
     "file systems": Rate(10, 5),
+    "secret reads": Rate(100, 100),
     # 50 a second of each.
     "secrets": Rate(25, 10),
     "identity": Rate(10, 5),
@@ -133,7 +134,7 @@ DESCRIBE_FILE_SYSTEMS = Operation(
 )
 
 DESCRIBE_SECRET = Operation(
-    "secretsmanager", "DescribeSecret", True, "secrets", iam=("secretsmanager:DescribeSecret",)
+    "secretsmanager", "DescribeSecret", True, "secret reads", iam=("secretsmanager:DescribeSecret",)
 )
 CREATE_SECRET = Operation(
     "secretsmanager",

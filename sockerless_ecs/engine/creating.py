@@ -84,7 +84,7 @@ class Creator:
             task_definition_arn="",
             credentials_arn=self._pull_secrets.of(image),
         )
-        with self._kept_logins.awaited(record.credentials_arn):
+        with self._kept_logins.claimed(record.credentials_arn):
             record = await self._keep(record)
         self._bus.emit("container", "create", record.id, attributes(record))
         return record

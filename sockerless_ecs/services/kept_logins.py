@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 import structlog
@@ -59,13 +60,14 @@ class KeptLogins:
         self._tags = tags
         self._add_job = add_job
         self._kept: dict[str, _Kept] = {}
-        self._awaited: Counter[str] = Counter()
-        """By name: secrets that a record is about to refer to."""
+        self._claims: Counter[str] = Counter()
+        """By name: how many records are about to refer to a secret."""
         self._locks: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
 
     def wants(self, at: Reference, login: Login | None) -> bool:
         """Whether a login that works at this place is to be kept."""
-        return login is not None and bool(login.username and login.password) and self._rules.keeps(at)
+        usable = login is not None and login.username and login.password and not login.identity_token
+        return bool(usable) and self._rules.keeps(at)
 
     @asynccontextmanager
     async def secret_for(self, at: Reference, login: Login | None) -> AsyncIterator[str]:
@@ -84,15 +86,21 @@ class KeptLogins:
             yield ""
             return
         name = self._name(at.registry, login.username)
-        with self._await(name):
-            async with self._locks[name]:
+        with self._claim(name):
+            try:
                 arn = await self._ensure(name, at.registry, login)
+            except SockerlessError as error:
+                raise type(error)(
+                    f"the login at {at.registry} could not be kept for Fargate (images.keep_credentials): "
+                    f"{error}",
+                    request_ids=error.request_ids,
+                ) from error
             yield arn
 
     @contextmanager
-    def awaited(self, arn: str) -> Iterator[None]:
+    def claimed(self, arn: str) -> Iterator[None]:
         """Meanwhile the secret stays: a record that refers to it is being made."""
-        with self._await(_name_in(arn)) if arn else nullcontext():
+        with self._claim(_name_in(arn)) if arn else nullcontext():
             yield
 
     async def drop(self, job: CleanupJob) -> None:
@@ -100,36 +108,43 @@ class KeptLogins:
 
         Raises what keeps it from being deleted now. Cancelled, it leaves the job to be done.
         """
-        name = job.target
-        while True:
-            await self._ledger.departures.wait_value(lambda _: not self._in_use(name))
-            async with self._locks[name]:
-                if self._in_use(name):
-                    continue
-                self._kept.pop(name, None)
-                await self._secrets.delete(name)
-                # Who makes it again makes a job for that: this one is about to go.
-                self._ledger.jobs.pop(job.id, None)
-                _LOG.info("registry_login_deleted", secret=name)
-                return
+        deleted = False
+        while not deleted:
+            await self._ledger.departures.wait_value(lambda _: not self._in_use(job.target))
+            async with self._locks[job.target]:
+                deleted = await self._delete_unused(job)
+
+    async def _delete_unused(self, job: CleanupJob) -> bool:
+        if self._in_use(job.target):
+            return False
+        self._kept.pop(job.target, None)
+        await self._secrets.delete(job.target)
+        # Who makes it again makes a job for that: this one is about to go.
+        self._ledger.jobs.pop(job.id, None)
+        _LOG.info("registry_login_deleted", secret=job.target)
+        return True
 
     async def _ensure(self, name: str, registry: str, login: Login) -> str:
         kept = self._kept.get(name)
-        try:
-            if kept is not None and kept.login == login and await self._secrets.find(name) == kept.arn:
+        if kept is not None and kept.login == login:
+            if await self._secrets.find(name) == kept.arn:
                 return kept.arn
-            await self._promise(name)
-            value = msgspec.json.encode({"username": login.username, "password": login.password}).decode()
-            description = f"Login at {registry}, kept by sockerless for Fargate's pulls"
-            arn = await self._secrets.keep(name, value, description=description, tags=self._tags)
-        except SockerlessError as error:
-            raise type(error)(
-                f"the login at {registry} could not be kept for Fargate (images.keep_credentials): {error}",
-                request_ids=error.request_ids,
-            ) from error
-        self._kept[name] = _Kept(arn=arn, login=login)
+            if self._kept.get(name) is kept:  # somebody else has deleted it
+                del self._kept[name]
+        async with self._locks[name]:
+            kept = self._kept.get(name)
+            if kept is None or kept.login != login:
+                kept = self._kept[name] = await self._keep(name, registry, login)
+        return kept.arn
+
+    async def _keep(self, name: str, registry: str, login: Login) -> _Kept:
+        self._kept.pop(name, None)  # until AWS has answered, nobody knows what it holds
+        await self._promise(name)
+        value = msgspec.json.encode({"username": login.username, "password": login.password}).decode()
+        description = f"Login at {registry}, kept by sockerless for Fargate's pulls"
+        arn = await self._secrets.keep(name, value, description=description, tags=self._tags)
         _LOG.info("registry_login_kept", registry=registry, secret=name)
-        return arn
+        return _Kept(arn=arn, login=login)
 
     async def _promise(self, name: str) -> None:
         """Persist that the secret is to go once nobody uses it."""
@@ -144,16 +159,16 @@ class KeptLogins:
     def _in_use(self, name: str) -> bool:
         images = (image.credentials_arn for image in self._ledger.images.values())
         containers = (live.record.credentials_arn for live in self._ledger)
-        users = (*images, *containers, *self._rules.named)
-        return self._awaited[name] > 0 or any(_name_in(arn) == name for arn in users)
+        users = chain(images, containers, self._rules.named)
+        return self._claims[name] > 0 or any(_name_in(arn) == name for arn in users)
 
     @contextmanager
-    def _await(self, name: str) -> Iterator[None]:
-        self._awaited[name] += 1
+    def _claim(self, name: str) -> Iterator[None]:
+        self._claims[name] += 1
         try:
             yield
         finally:
-            self._awaited[name] -= 1
+            self._claims[name] -= 1
             self._ledger.tell_departure()
 
     def _name(self, registry: str, username: str) -> str:

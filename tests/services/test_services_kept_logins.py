@@ -167,6 +167,18 @@ async def test_changed_password_changes_the_secret_and_the_same_one_changes_noth
     assert await settled(outside, world) == [arn]
 
 
+async def test_password_that_may_have_been_stored_is_not_taken_for_the_one_before(
+    world: World, outside: Outside, autojump_clock: MockClock
+) -> None:
+    await pull(world)
+    outside.secrets.faults["keep answer"].append(Unavailable("the answer was lost"))
+    with pytest.raises(Unavailable):
+        await pull(world, replace(ME, password="new"))
+    assert held(outside) == [{"username": "me", "password": "new"}]
+    await pull(world)
+    assert held(outside) == [{"username": "me", "password": "hush"}]
+
+
 async def test_each_user_name_and_each_registry_has_a_secret_of_its_own(
     world: World, outside: Outside, autojump_clock: MockClock
 ) -> None:
