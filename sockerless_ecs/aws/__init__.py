@@ -5,6 +5,7 @@ from sockerless_ecs.aws.checks import CloudSetup, problems
 from sockerless_ecs.aws.ecr import Ecr, RegistryLogin
 from sockerless_ecs.aws.ecs import Ecs, TokenReused
 from sockerless_ecs.aws.logs import CloudEvent, LogPage, Logs
+from sockerless_ecs.aws.secrets import Secrets
 
 __all__ = [
     "Calls",
@@ -15,6 +16,7 @@ __all__ = [
     "LogPage",
     "Logs",
     "RegistryLogin",
+    "Secrets",
     "TokenReused",
     "connect",
     "problems",

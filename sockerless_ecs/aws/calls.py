@@ -30,6 +30,7 @@ THREADS: Mapping[str, int] = {
     "ec2": 4,
     "efs": 4,
     "servicediscovery": 4,
+    "secretsmanager": 4,
     "sts": 2,
 }
 """How many calls of a service run at once; its connection pool has the same size.

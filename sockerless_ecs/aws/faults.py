@@ -60,6 +60,11 @@ RULES: tuple[Rule, ...] = (
     Rule("InvalidParameterException", NotFound, text="task was not found"),
     Rule("InvalidParameterException", NotFound, text="TaskDefinition is inactive"),
     Rule("ClientException", NotFound, text="TaskDefinition not found"),
+    # A secret that is on its way out, in words only.
+    *(
+        Rule("InvalidRequestException", Conflict, text=text)
+        for text in ("scheduled for deletion", "marked for deletion", "marked deleted")
+    ),
     # Capacity and quotas, in words only.
     *(
         Rule(code, Unavailable, text="reached the limit on the number of", quota=True)
@@ -182,6 +187,7 @@ RULES: tuple[Rule, ...] = (
         for code in (
             "ConflictException",
             "ResourceAlreadyExistsException",
+            "ResourceExistsException",
             "RepositoryAlreadyExistsException",
             "ResourceInUseException",
         )
@@ -214,6 +220,7 @@ RULES: tuple[Rule, ...] = (
             "ServerException",
             "InternalServerError",
             "InternalServerException",
+            "InternalServiceError",
             "InternalError",
             "InternalFailure",
             "ServiceUnavailable",

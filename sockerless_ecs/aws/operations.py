@@ -32,6 +32,9 @@ RATES: Mapping[str, Rate] = {
     "registry": Rate(10, 5),
     "network reads": Rate(50, 10),
     "file systems": Rate(10, 5),
+    "secret reads": Rate(100, 100),
+    # 50 a second of each.
+    "secrets": Rate(25, 10),
     "identity": Rate(10, 5),
 }
 """What an account may do in one region, by bucket; spent here so that a burst queues instead of failing."""
@@ -128,6 +131,32 @@ DESCRIBE_SECURITY_GROUPS = Operation(
 
 DESCRIBE_FILE_SYSTEMS = Operation(
     "efs", "DescribeFileSystems", True, "file systems", iam=("elasticfilesystem:DescribeFileSystems",)
+)
+
+DESCRIBE_SECRET = Operation(
+    "secretsmanager", "DescribeSecret", True, "secret reads", iam=("secretsmanager:DescribeSecret",)
+)
+CREATE_SECRET = Operation(
+    "secretsmanager",
+    "CreateSecret",
+    False,
+    "secrets",
+    iam=("secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+    quota="Secrets count",
+)
+PUT_SECRET_VALUE = Operation(
+    "secretsmanager",
+    "PutSecretValue",
+    False,
+    "secrets",
+    iam=("secretsmanager:PutSecretValue",),
+    quota="Secret versions, of which those of the last 24 hours are kept",
+)
+RESTORE_SECRET = Operation(
+    "secretsmanager", "RestoreSecret", False, "secrets", iam=("secretsmanager:RestoreSecret",)
+)
+DELETE_SECRET = Operation(
+    "secretsmanager", "DeleteSecret", False, "secrets", iam=("secretsmanager:DeleteSecret",)
 )
 
 GET_CALLER_IDENTITY = Operation("sts", "GetCallerIdentity", True, "identity")

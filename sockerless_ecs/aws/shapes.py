@@ -127,7 +127,7 @@ def _init_container(definition: TaskDefinition) -> dict[str, Any]:
 def _main_container(definition: TaskDefinition) -> dict[str, Any]:
     return {
         "name": MAIN_CONTAINER,
-        "image": definition.image,
+        **_image(definition),
         "essential": True,
         "entryPoint": [AGENT_PATH],
         "command": [],
@@ -149,7 +149,7 @@ def _plain_container(definition: TaskDefinition, program: Program) -> dict[str, 
         linux["capabilities"] = {"drop": list(program.cap_drop)}
     container: dict[str, Any] = {
         "name": MAIN_CONTAINER,
-        "image": definition.image,
+        **_image(definition),
         "essential": True,
         "entryPoint": list(program.entrypoint),
         "command": list(program.command),
@@ -167,6 +167,14 @@ def _plain_container(definition: TaskDefinition, program: Program) -> dict[str, 
         soft, hard = program.open_files
         container["ulimits"] = [{"name": "nofile", "softLimit": soft, "hardLimit": hard}]
     return container
+
+
+def _image(definition: TaskDefinition) -> dict[str, Any]:
+    """The user's image, and how ECS logs in to its registry."""
+    if not definition.repository_credentials:
+        return {"image": definition.image}
+    credentials = {"credentialsParameter": definition.repository_credentials}
+    return {"image": definition.image, "repositoryCredentials": credentials}
 
 
 def _mount() -> dict[str, Any]:

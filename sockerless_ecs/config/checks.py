@@ -33,6 +33,12 @@ def contradictions(settings: Settings) -> Iterator[Fault]:
         yield Fault("listen.socket, listen.tcp, docker.socket and docker.tcp are all empty: nobody comes in")
     if settings.listen.socket and settings.listen.socket == settings.docker.socket:
         yield Fault("listen.socket and docker.socket are the same path", keys()["docker.socket"])
+    if settings.images.keep_credentials and settings.store.backend == "memory":
+        yield Fault(
+            "images.keep_credentials needs store.backend = sqlite: a daemon that forgets everything at exit "
+            "would leave the logins behind in Secrets Manager",
+            keys()["store.backend"],
+        )
     yield from _listening("listen", settings.listen)
     yield from _listening("docker", settings.docker)
 

@@ -16,6 +16,7 @@ _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9
 _HOST_PORT = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 _REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
 _NAME = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_SECRET = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
 _TAG_TEXT = re.compile(r"[\w\s.:/=+@-]*")
 _MOST_TAGS, _LONGEST_TAG_KEY, _LONGEST_TAG_VALUE = 40, 128, 256
 _RETENTIONS = frozenset(
@@ -113,10 +114,25 @@ def mirrors(value: Mapping[str, str]) -> str | None:
 def sources(value: Mapping[str, str]) -> str | None:
     """The beginning of an image's full name → what stands in its place, both with their registry."""
     for name, place in value.items():
-        for one in (name, place):
-            if not _NAME.fullmatch(one):
-                return f"{one!r} is not the beginning of an image's name such as docker.io/library"
+        if complaint := _beginning(name) or _beginning(place):
+            return complaint
     return None
+
+
+def secrets(value: Mapping[str, str]) -> str | None:
+    """The beginning of an image's full name → the ARN of a secret."""
+    for name, arn in value.items():
+        if complaint := _beginning(name):
+            return complaint
+        if not _SECRET.fullmatch(arn):
+            return f"{arn!r} (for {name}) is not the ARN of a Secrets Manager secret"
+    return None
+
+
+def _beginning(name: str) -> str | None:
+    if _NAME.fullmatch(name):
+        return None
+    return f"{name!r} is not the beginning of an image's name such as docker.io/library"
 
 
 def credentials(value: Mapping[str, str]) -> str | None:

@@ -222,6 +222,14 @@ class ImagesSettings:
     credentials: Mapping[str, str] = _key(
         {}, "logins: registry = USER:PASSWORD", rule=rules.credentials, secret=True
     )
+    secrets: Mapping[str, str] = _key(
+        {},
+        "logins for Fargate: a registry, or the beginning of a name = ARN of a Secrets Manager secret",
+        rule=rules.secrets,
+    )
+    keep_credentials: bool = _key(
+        False, "keep logins that pulls bring in Secrets Manager, for Fargate, while they are needed"
+    )
     docker_config: str = _key("", "file with more logins, and credential helpers: Docker's config.json")
     repository: str = _key(
         "sockerless-images",

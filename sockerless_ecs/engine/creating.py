@@ -17,7 +17,9 @@ from sockerless_ecs.model.healthcheck import check_health
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.services.definitions import Definitions
 from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.kept_logins import KeptLogins
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
+from sockerless_ecs.services.pull_secrets import PullSecrets
 from sockerless_ecs.services.supervisor import attributes
 from sockerless_ecs.store.contract import Put
 
@@ -31,6 +33,8 @@ class Creator:
         ledger: Ledger,
         images: EngineImages,
         definitions: Definitions,
+        pull_secrets: PullSecrets,
+        kept_logins: KeptLogins,
         bus: EventBus,
         default_cpu_units: int,
         default_memory_mib: int,
@@ -38,6 +42,8 @@ class Creator:
         self._ledger = ledger
         self._images = images
         self._definitions = definitions
+        self._pull_secrets = pull_secrets
+        self._kept_logins = kept_logins
         self._bus = bus
         self._default_cpu_units = default_cpu_units
         self._default_memory_mib = default_memory_mib
@@ -55,8 +61,7 @@ class Creator:
         restart.check_policy(request.host.restart_policy)
         if request.host.auto_remove and request.host.restart_policy.name not in ("", "no"):
             raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
-        plain = is_agentless(config.labels)
-        if plain:
+        if is_agentless(config.labels):
             agentless.check(request, image.config.stop_signal)
             config = replace(config, healthcheck=None)  # nobody would probe
         sizing.size(
@@ -66,33 +71,42 @@ class Creator:
             default_memory_mib=self._default_memory_mib,
             labels=config.labels,
         )
-        self._ledger.reserve(name, container_id, image.id)
+        record = Container(
+            id=container_id,
+            name=name,
+            created_ns=now_ns(),
+            config=config,
+            host=request.host,
+            image_id=image.id,
+            image_digest=image.manifest_digest,
+            image_pull=references.source_of(image).full,
+            architecture=image.architecture,
+            task_definition_arn="",
+            credentials_arn=self._pull_secrets.of(image),
+        )
+        with self._kept_logins.claimed(record.credentials_arn):
+            record = await self._keep(record)
+        self._bus.emit("container", "create", record.id, attributes(record))
+        return record
+
+    async def _keep(self, record: Container) -> Container:
+        """Take the container's name, find its definition, and show it once it is stored."""
+        self._ledger.reserve(record.name, record.id, record.image_id)
         try:
-            pull = references.source_of(image).full
-            record = Container(
-                id=container_id,
-                name=name,
-                created_ns=now_ns(),
-                config=config,
-                host=request.host,
-                image_id=image.id,
-                image_digest=image.manifest_digest,
-                image_pull=pull,
-                architecture=image.architecture,
-                task_definition_arn=await self._definitions.ensure(
-                    pull,
-                    image.architecture,
-                    readonly_root=request.host.readonly_rootfs,
-                    program=agentless.program_of(config, request.host) if plain else None,
-                ),
+            arn = await self._definitions.ensure(
+                record.image_pull,
+                record.architecture,
+                repository_credentials=record.credentials_arn,
+                readonly_root=record.host.readonly_rootfs,
+                program=agentless.program_of(record.config, record.host) if record.agentless else None,
             )
+            record = replace(record, task_definition_arn=arn)
             with trio.CancelScope(shield=True):  # what the store has, memory has
                 await self._ledger.save(Put(record))
         except BaseException:
-            self._ledger.release(name, container_id)
+            self._ledger.release(record.name, record.id)
             raise
         self._ledger.add(record)
-        self._bus.emit("container", "create", record.id, attributes(record))
         return record
 
     async def rename(self, live: Live, name: str) -> None:

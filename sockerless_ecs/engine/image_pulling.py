@@ -18,6 +18,7 @@ from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.model.sources import Sources
 from sockerless_ecs.registry import Login, Platform, RegistryClient
 from sockerless_ecs.services.events import EventBus
+from sockerless_ecs.services.kept_logins import KeptLogins
 from sockerless_ecs.services.ledger import Ledger, now_ns
 
 _SHORT = 12
@@ -47,6 +48,7 @@ class Puller:
         registry: RegistryClient,
         bus: EventBus,
         sources: Sources,
+        kept_logins: KeptLogins,
         fresh_seconds: float = 0.0,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
@@ -55,6 +57,7 @@ class Puller:
         self._registry = registry
         self._bus = bus
         self._sources = sources
+        self._kept_logins = kept_logins
         self._fresh_seconds = fresh_seconds
         self._clock = clock
         self._asked: dict[str, float] = {}
@@ -106,21 +109,12 @@ class Puller:
         """Ask, and record the answer; one small request where nothing has changed."""
         at, proof = self._place(wanted, login)
         known = self._known(wanted, at, platform)
-        if known is not None and (self._is_fresh(wanted) or await self._unchanged(known, at, proof)):
+        if known is not None and (
+            self._is_fresh(wanted, at, proof) or await self._unchanged(known, at, proof)
+        ):
             pulled = _Pulled(wanted=wanted, image=known, newer=False)
         else:
-            with _placed(wanted, at):
-                found = await self._registry.resolve(at, platform, proof, kept=self._ledger.image_file)
-            image = replace(
-                found.image,
-                ref=wanted.full,
-                repository="" if at.name == wanted.name else at.name,
-                pulled_ns=now_ns(),
-            )
-            layers = self._new_layers(image)
-            await self._names.give(image, found.file)
-            newer = known is None or known.manifest_digest != image.manifest_digest
-            pulled = _Pulled(wanted=wanted, image=image, newer=newer, layers=layers)
+            pulled = await self._resolve(wanted, at, proof, platform, known)
             self._believe(wanted)
         self._bus.emit(
             "image",
@@ -137,6 +131,24 @@ class Puller:
         known = {layer.digest for record in records for layer in record.blobs}
         return [(layer, layer.digest in known) for layer in dict.fromkeys(image.blobs)]
 
+    async def _resolve(
+        self, wanted: Reference, at: Reference, login: Login | None, platform: Platform, known: Image | None
+    ) -> _Pulled:
+        with _placed(wanted, at):
+            found = await self._registry.resolve(at, platform, login, kept=self._ledger.image_file)
+        async with self._kept_logins.secret_for(at, found.login) as secret:
+            image = replace(
+                found.image,
+                ref=wanted.full,
+                repository="" if at.name == wanted.name else at.name,
+                credentials_arn=secret,
+                pulled_ns=now_ns(),
+            )
+            layers = self._new_layers(image)
+            await self._names.give(image, found.file)
+        newer = known is None or known.manifest_digest != image.manifest_digest
+        return _Pulled(wanted=wanted, image=image, newer=newer, layers=layers)
+
     def _place(self, wanted: Reference, login: Login | None) -> tuple[Reference, Login | None]:
         """Where it really is, and the login if that was given for there."""
         at = self._sources.place(wanted)
@@ -151,12 +163,19 @@ class Puller:
         return image if platform.runs(made_for) else None
 
     async def _unchanged(self, known: Image, at: Reference, login: Login | None) -> bool:
-        unchanged = await self._registry.digest(at, login) == known.digest
-        if unchanged:
-            self._believe(references.parse(known.ref))
-        return unchanged
+        named = await self._registry.named(at, login)
+        if named is None or named.digest != known.digest:
+            return False
+        async with self._kept_logins.secret_for(at, named.login) as secret:
+            now = self._ledger.images.get(known.ref)  # another pull, or a removal, may have been faster
+            if now is not None and now.digest == known.digest and now.credentials_arn != secret:
+                await self._names.change(put=[replace(now, credentials_arn=secret)], drop=[])
+        self._believe(references.parse(known.ref))
+        return True
 
-    def _is_fresh(self, wanted: Reference) -> bool:
+    def _is_fresh(self, wanted: Reference, at: Reference, login: Login | None) -> bool:
+        if self._kept_logins.wants(at, login):
+            return False  # only the registry knows whether the login works
         if math.isinf(self._fresh_seconds):
             return True
         asked = self._asked.get(wanted.full)

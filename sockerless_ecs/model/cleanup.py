@@ -13,6 +13,8 @@ class CleanupKind(StrEnum):
     """Target: a task ARN."""
     FIND_TASK = "find_task"
     """Target: the client token of a RunTask whose answer was never seen."""
+    DELETE_SECRET = "delete_secret"  # noqa: S105 - what is done to one
+    """Target: the name of a secret; it goes once no record refers to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

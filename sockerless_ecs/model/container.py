@@ -188,6 +188,8 @@ class Container:
     """The reference by digest that goes into the task definition."""
     architecture: str
     task_definition_arn: str
+    credentials_arn: str = ""
+    """The secret with which Fargate logs in to the image's registry; empty = it needs none."""
     state: State = State.CREATED
     task: Task | None = None
     run_id: RunId | None = None

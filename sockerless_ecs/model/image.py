@@ -82,7 +82,7 @@ class Image:
     repository: str = ""
     """Where it really is (`<registry>/<repository>`); empty = where its reference says."""
     credentials_arn: str = ""
-    """The secret with which Fargate logs in there; empty = the execution role, or nobody, needs to."""
+    """The secret that is kept for Fargate to log in there, from the last pull; empty = none is."""
 
     @property
     def nameless(self) -> bool:

@@ -61,6 +61,8 @@ class TaskDefinition:
     agent_port: int
     start_timeout_seconds: int
     readonly_root: bool = False
+    repository_credentials: str = ""
+    """The ARN of the secret with which ECS logs in to the image's registry; empty = it needs none."""
     program: Program | None = None
     """Instead of the agent, for a container that does without."""
     shape: int = _SHAPE
@@ -71,7 +73,10 @@ class TaskDefinition:
     @property
     def hash(self) -> str:
         """32 hex digits of the SHA-256 of the content."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:32]
+        content = msgspec.to_builtins(self)
+        if not self.repository_credentials:  # most have none, and are those of before there were any
+            del content["repository_credentials"]
+        return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]
 
     @property
     def family(self) -> str:

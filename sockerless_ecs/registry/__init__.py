@@ -3,7 +3,7 @@
 from sockerless_ecs.registry.client import RegistryClient
 from sockerless_ecs.registry.compression import Unpacked
 from sockerless_ecs.registry.contents import Contents, ImageContents, Tree
-from sockerless_ecs.registry.described import Described, described
+from sockerless_ecs.registry.described import Described, Named, described
 from sockerless_ecs.registry.docker_config import DockerConfig
 from sockerless_ecs.registry.login import Login
 from sockerless_ecs.registry.platform import Platform, parse_platform
@@ -18,6 +18,7 @@ __all__ = [
     "DockerConfig",
     "ImageContents",
     "Login",
+    "Named",
     "Platform",
     "RegistryClient",
     "RepositoryTarget",

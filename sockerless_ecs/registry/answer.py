@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import httpx
 import msgspec
 
+from sockerless_ecs.registry.login import Login
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -16,8 +18,8 @@ class Answer:
     headers: httpx.Headers
     body: bytes
     url: str
-    logged_in: bool
-    """A login was used."""
+    login: Login | None = None
+    """What proved who asks; None where the registry did not want to know."""
     identity_token: str = field(default="", repr=False)
     """What the token server gave to stand for the password."""
 

@@ -23,7 +23,7 @@ from sockerless_ecs.registry.addresses import Addresses
 from sockerless_ecs.registry.answer import Answer, error_text
 from sockerless_ecs.registry.blob import Sink, streamed
 from sockerless_ecs.registry.config import decode, read_config
-from sockerless_ecs.registry.described import Described, described
+from sockerless_ecs.registry.described import Described, Named, described
 from sockerless_ecs.registry.digest import digest_of, is_digest, verify
 from sockerless_ecs.registry.login import Login, Logins, Scope
 from sockerless_ecs.registry.offered import config_platforms, index_platforms
@@ -92,8 +92,8 @@ class RegistryClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def digest(self, reference: Reference, login: Login | None = None) -> str | None:
-        """The digest of what a reference names now, by one small request.
+    async def named(self, reference: Reference, login: Login | None = None) -> Named | None:
+        """What a reference names now, by one small request.
 
         None where the registry does not say: `resolve` then tells why.
         """
@@ -104,7 +104,9 @@ class RegistryClient:
         except (Unauthorized, Unavailable):
             return None
         announced = answer.announced_digest
-        return announced if answer.status == _OK and is_digest(announced) else None
+        if answer.status != _OK or not is_digest(announced):
+            return None
+        return Named(digest=announced, login=answer.login)
 
     async def resolve(
         self,
@@ -122,13 +124,13 @@ class RegistryClient:
         login from then on, as long as this client lives.
         """
         name = familiar(reference.or_latest())
-        digest, found = await self._manifest(reference, reference.wanted, login)
-        top = digest
+        answer, digest, found = await self._fetched(reference, reference.wanted, login)
+        top, asked_for = digest, answer.login
         for _ in range(_DEEPEST_INDEX):
             if isinstance(found, manifest.Manifest):
                 break
             chosen = manifest.choose(found, platform, name)
-            digest, found = await self._manifest(reference, chosen.digest, login)
+            _, digest, found = await self._fetched(reference, chosen.digest, login)
         if not isinstance(found, manifest.Manifest):
             raise Unavailable(f"{name}: its index nests too deep")
         text = await kept(found.config.digest) if kept else None
@@ -147,6 +149,7 @@ class RegistryClient:
             digest=top,
             manifest_digest=digest,
             platform=platform,
+            login=asked_for,
         )
 
     async def check_login(self, registry: str, login: Login) -> str:
@@ -180,10 +183,10 @@ class RegistryClient:
         self, reference: Reference, login: Login | None = None, *, kept: Kept | None = None
     ) -> Offer:
         """What a reference names, for all platforms; raises as `resolve` does."""
-        body, digest, found = await self._fetched(reference, reference.wanted, login)
-        descriptor = Descriptor(digest=digest, size=len(body), media_type=found.media_type)
+        answer, digest, found = await self._fetched(reference, reference.wanted, login)
+        descriptor = Descriptor(digest=digest, size=len(answer.body), media_type=found.media_type)
         if isinstance(found, manifest.Index):
-            return Offer(descriptor=descriptor, platforms=index_platforms(body, familiar(reference)))
+            return Offer(descriptor=descriptor, platforms=index_platforms(answer.body, familiar(reference)))
         text = await kept(found.config.digest) if kept else None
         if text is None:
             text = await self.config(reference, found.config, login)
@@ -206,10 +209,11 @@ class RegistryClient:
 
     async def raw_manifest(self, reference: Reference) -> tuple[bytes, manifest.Manifest]:
         """The manifest that a reference by its digest names, to the letter and taken apart."""
-        body, _, found = await self._fetched(reference, reference.wanted, self._logins.get(reference.name))
+        login = self._logins.get(reference.name)
+        answer, _, found = await self._fetched(reference, reference.wanted, login)
         if not isinstance(found, manifest.Manifest):
             raise Unavailable(f"{familiar(reference)}: it names an index, not one image")
-        return body, found
+        return answer.body, found
 
     async def config(self, reference: Reference, config: Descriptor, login: Login | None = None) -> bytes:
         """An image's configuration file, verified."""
@@ -268,15 +272,9 @@ class RegistryClient:
         scope = self._scope(reference, login, push=True)
         return RepositoryTarget(self._transport, self._retries, reference.registry, scope)
 
-    async def _manifest(
-        self, reference: Reference, wanted: str, login: Login | None
-    ) -> tuple[str, manifest.Manifest | manifest.Index]:
-        _, digest, found = await self._fetched(reference, wanted, login)
-        return digest, found
-
     async def _fetched(
         self, reference: Reference, wanted: str, login: Login | None
-    ) -> tuple[bytes, str, manifest.Manifest | manifest.Index]:
+    ) -> tuple[Answer, str, manifest.Manifest | manifest.Index]:
         answer = await self._get(reference, f"manifests/{wanted}", login, _MANIFEST_LIMIT)
         name = familiar(reference.or_latest())
         if answer.status != _OK:
@@ -284,7 +282,7 @@ class RegistryClient:
         found = manifest.read_manifest(answer.body, answer.headers.get("Content-Type", ""), name)
         digest = wanted if ":" in wanted else answer.announced_digest or digest_of(answer.body)
         verify(digest, answer.body, name)
-        return answer.body, digest, found
+        return answer, digest, found
 
     async def _get(
         self, reference: Reference, what: str, login: Login | None, limit: int, *, method: str = "GET"

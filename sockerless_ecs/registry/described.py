@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sockerless_ecs.model.image import Descriptor, Image, ImageFile, ImageRef
 from sockerless_ecs.registry.config import ConfigFile
+from sockerless_ecs.registry.login import Login
 from sockerless_ecs.registry.platform import Platform
 
 
@@ -16,6 +17,17 @@ class Described:
 
     image: Image
     file: ImageFile
+    login: Login | None = None
+    """The login that the registry wanted and took, if it wanted one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a registry has under a name."""
+
+    digest: str
+    login: Login | None
+    """As above."""
 
 
 def described(
@@ -30,6 +42,7 @@ def described(
     platform: Platform,
     repository: str = "",
     pulled_ns: int = 0,
+    login: Login | None = None,
 ) -> Described:
     """The record under `ref`; `platform` stands in where the configuration says nothing."""
     image = Image(
@@ -51,4 +64,4 @@ def described(
         repository=repository,
         pulled_ns=pulled_ns,
     )
-    return Described(image=image, file=ImageFile(id=config.digest, text=text.decode()))
+    return Described(image=image, file=ImageFile(id=config.digest, text=text.decode()), login=login)

@@ -98,27 +98,35 @@ class Logins:
             self._kept.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An Authorization header that worked, and the login that it was had for."""
+
+    authorization: str = field(repr=False)
+    login: Login | None = None
+
+
 class Tokens:
-    """Authorization headers that worked, until they expire; a bounded number of them."""
+    """Those that have worked, until they expire; a bounded number of them."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Scope, tuple[str, float]] = OrderedDict()
+        self._kept: OrderedDict[Scope, tuple[Token, float]] = OrderedDict()
 
-    def get(self, scope: Scope) -> str | None:
-        """The header for this scope, if one is still good."""
-        authorization, expires = self._kept.get(scope, (None, 0.0))
-        if authorization is None or expires <= trio.current_time():
+    def get(self, scope: Scope) -> Token | None:
+        """The one for this scope, if it is still good."""
+        token, expires = self._kept.get(scope, (None, 0.0))
+        if token is None or expires <= trio.current_time():
             self._kept.pop(scope, None)
             return None
-        return authorization
+        return token
 
     def forget(self, scope: Scope) -> None:
         """It was refused."""
         self._kept.pop(scope, None)
 
-    def keep(self, scope: Scope, authorization: str, lifetime_seconds: float) -> None:
-        """Remember a header for a little less than its life."""
-        self._kept[scope] = (authorization, trio.current_time() + lifetime_seconds - _SAFETY_SECONDS)
+    def keep(self, scope: Scope, token: Token, lifetime_seconds: float) -> None:
+        """Remember one for a little less than its life."""
+        self._kept[scope] = (token, trio.current_time() + lifetime_seconds - _SAFETY_SECONDS)
         self._kept.move_to_end(scope)
         while len(self._kept) > _MOST_TOKENS:
             self._kept.popitem(last=False)

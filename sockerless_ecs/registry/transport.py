@@ -14,7 +14,7 @@ import trio
 
 from sockerless_ecs.errors import Unauthorized, Unavailable
 from sockerless_ecs.registry.answer import Answer, error_text
-from sockerless_ecs.registry.login import Challenge, Login, Scope, Tokens, challenge
+from sockerless_ecs.registry.login import Challenge, Login, Scope, Token, Tokens, challenge
 from sockerless_ecs.registry.retries import Transient
 
 _BASIC_LIFETIME_SECONDS = 300.0
@@ -93,21 +93,22 @@ class Transport:
             offset=offset,
         )
         known = self._tokens.get(scope) if ours and not scope.checked else None
-        answer = await self._send(request, known)
+        answer = await self._send(request, known.authorization if known else None)
         if answer.status != httpx.codes.UNAUTHORIZED or not ours:
-            return _settled(answer, registry)
+            return replace(_settled(answer, registry), login=known.login if known else None)
         if isinstance(content, AsyncIterator):
             self._tokens.forget(scope)
             raise Transient(f"registry {registry}: {error_text(answer) or 'it wants a login'}")
         offered = challenge(answer.headers.get("WWW-Authenticate", ""))
-        login = scope.login or await self._credentials(registry, known or "")
+        login = scope.login or await self._credentials(registry, known.authorization if known else "")
         proof = await self._proof(offered, scope, login, registry) if offered else None
         if proof is None:
-            return replace(answer, logged_in=False)
+            return answer
         if not scope.checked:
-            self._tokens.keep(scope, proof.authorization, proof.lifetime_seconds)
+            token = Token(authorization=proof.authorization, login=login)
+            self._tokens.keep(scope, token, proof.lifetime_seconds)
         answer = _settled(await self._send(request, proof.authorization), registry)
-        return replace(answer, logged_in=login is not None, identity_token=proof.identity_token)
+        return replace(answer, login=login, identity_token=proof.identity_token)
 
     async def _proof(
         self, offered: Challenge, scope: Scope, login: Login | None, registry: str
@@ -196,7 +197,6 @@ class Transport:
                     headers=response.headers,
                     body=body,
                     url=str(response.url),
-                    logged_in=authorization is not None,
                 )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise Unavailable(f"registry {registry} sends us to an address that cannot be used") from error

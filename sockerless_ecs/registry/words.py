@@ -22,7 +22,7 @@ def pull_failure(answer: Answer, reference: Reference) -> SockerlessError:
     """What an answer that is no success means."""
     detail = error_text(answer)
     match answer.status:
-        case 401 if answer.logged_in:
+        case 401 if answer.login is not None:
             return Unauthorized(detail or "unauthorized: authentication required")
         case 401 | 403:
             return _denied(reference, detail or "denied: requested access to the resource is denied")

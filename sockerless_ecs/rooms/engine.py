@@ -60,6 +60,8 @@ def _containers(ground: Ground, services: Services, images: EngineImages) -> Eng
             ledger=ledger,
             images=images,
             definitions=services.definitions,
+            pull_secrets=services.pull_secrets,
+            kept_logins=services.kept_logins,
             bus=bus,
             default_cpu_units=ground.default_cpu_units,
             default_memory_mib=default_memory_mib,

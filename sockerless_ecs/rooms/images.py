@@ -42,6 +42,7 @@ def build_images(ground: Ground, services: Services) -> EngineImages:
             registry=registry,
             bus=bus,
             sources=Sources(settings.sources),
+            kept_logins=services.kept_logins,
             fresh_seconds=_fresh_seconds(settings),
         ),
         loader=Loader(repository),

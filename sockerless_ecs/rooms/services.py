@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sockerless_ecs import agent
+from sockerless_ecs import agent, aws
 from sockerless_ecs.model.container import Task
 from sockerless_ecs.rooms.ground import Ground
 from sockerless_ecs.services.definitions import Definitions, Template
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.janitor import Janitor
+from sockerless_ecs.services.kept_logins import KeptLogins
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.meeting import Meeting
 from sockerless_ecs.services.placing import Placing
 from sockerless_ecs.services.plain import Plain
 from sockerless_ecs.services.preparing import Preparer
 from sockerless_ecs.services.publisher import Publisher
+from sockerless_ecs.services.pull_secrets import PullSecrets
 from sockerless_ecs.services.remover import Remover
 from sockerless_ecs.services.requests import Place
 from sockerless_ecs.services.restarts import Restarts
@@ -34,6 +36,8 @@ class Services:
     watcher: TaskWatcher
     tails: Tails
     janitor: Janitor
+    pull_secrets: PullSecrets
+    kept_logins: KeptLogins
     uploads: Uploads
     remover: Remover
     restarts: Restarts
@@ -50,7 +54,20 @@ def build_services(ground: Ground) -> Services:
     bus = EventBus()
     watcher = TaskWatcher(ecs.describe_tasks)
     tails = Tails(ground.services, settings.logs.tail_bytes)
-    janitor = Janitor(ledger=ledger, ecs=ecs, started_by=ground.started_by)
+    pull_secrets = PullSecrets(
+        settings.images.secrets,
+        keeps_logins=settings.images.keep_credentials,
+        is_ecr=ground.ecr.serves,
+    )
+    kept_logins = KeptLogins(
+        ledger=ledger,
+        secrets=aws.Secrets(ground.calls),
+        rules=pull_secrets,
+        instance_id=ground.identity.instance_id,
+        tags=settings.ecs.tags,
+        add_job=lambda job: janitor.add(job),  # noqa: PLW0108 - there is no janitor yet
+    )
+    janitor = Janitor(ledger=ledger, ecs=ecs, started_by=ground.started_by, drop_secret=kept_logins.drop)
     uploads = Uploads(ledger=ledger, files=agent.files, folder=settings.store.uploads_path)
     remover = Remover(ledger=ledger, janitor=janitor, bus=bus, tails=tails, uploads=uploads)
     restarts = Restarts(
@@ -84,7 +101,7 @@ def build_services(ground: Ground) -> Services:
         supervisor=supervisor,
         janitor=janitor,
         definitions=definitions,
-        meeting=Meeting(watcher=watcher, connect=connect, place=place),
+        meeting=Meeting(watcher=watcher, connect=connect, place=place, pull_secrets=pull_secrets),
         place=place,
     )
     launcher = Launcher(
@@ -97,13 +114,21 @@ def build_services(ground: Ground) -> Services:
         uploads=uploads,
         place=place,
         restarts=restarts,
-        plain=Plain(ledger=ledger, watcher=watcher, supervisor=supervisor, placing=placing),
+        plain=Plain(
+            ledger=ledger,
+            watcher=watcher,
+            supervisor=supervisor,
+            placing=placing,
+            pull_secrets=pull_secrets,
+        ),
     )
     return Services(
         bus=bus,
         watcher=watcher,
         tails=tails,
         janitor=janitor,
+        pull_secrets=pull_secrets,
+        kept_logins=kept_logins,
         uploads=uploads,
         remover=remover,
         restarts=restarts,

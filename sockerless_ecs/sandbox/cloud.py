@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sockerless_ecs.errors import InvalidParameter
@@ -24,7 +25,7 @@ from sockerless_ecs.sandbox.front import Front
 from sockerless_ecs.sandbox.logs.driver import AwsLogs
 from sockerless_ecs.sandbox.logs.service import Logs
 from sockerless_ecs.sandbox.logs.store import LogStore
-from sockerless_ecs.sandbox.mocked import Mocked, create_file_system, ec2_backend
+from sockerless_ecs.sandbox.mocked import Mocked, create_file_system, ec2_backend, secret_value
 from sockerless_ecs.sandbox.network import Network
 from sockerless_ecs.sandbox.options import CLUSTER, REGION, SandboxInfo, SandboxOptions
 from sockerless_ecs.sandbox.rates import Rates
@@ -65,7 +66,8 @@ def cloud(options: SandboxOptions, state: Path) -> Iterator[SandboxInfo]:
         surroundings = Surroundings(
             region=REGION, metadata_url=f"http://{runner.gateway}:{server.server_port}", volumes=state / "efs"
         )
-        fargate = _fargate(stack, options, runner, Launcher(runner, registry, surroundings), network)
+        launcher = Launcher(runner, registry, surroundings, partial(secret_value, REGION))
+        fargate = _fargate(stack, options, runner, launcher, network)
         registry_address = f"127.0.0.1:{registry_port}"
         front = _front(options, fargate, network, registry_address)
         routes = Routes(front=front, faults=fargate.faults, table=fargate.table, life=fargate.life)

@@ -68,6 +68,20 @@ def create_file_system(region: str, subnets: Iterable[str], group: str) -> str:
     return str(system.file_system_id)
 
 
+def secret_value(region: str, name: str) -> str | None:
+    """What a secret holds, by its ARN or name; None when there is none."""
+    from moto.core.exceptions import JsonRESTError  # noqa: PLC0415
+    from moto.secretsmanager.models import secretsmanager_backends  # noqa: PLC0415
+
+    backend = secretsmanager_backends[ACCOUNT][region]
+    try:
+        found = backend.get_secret_value(secret_id=name, version_id="", version_stage="")
+    except JsonRESTError:
+        return None
+    # moto takes the beginning of an ARN for the whole, and so the ARN of a secret before this one.
+    return found.get("SecretString") if name in (found["ARN"], found["Name"]) else None
+
+
 @contextmanager
 def _without_instance_types() -> Iterator[None]:
     """Importing moto reads every EC2 instance type: 140 MB and half a second that no task needs."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from sockerless_ecs.registry import Login
 from sockerless_ecs.sandbox.registry.resolve import ResolvedImage
 from sockerless_ecs.sandbox.runner.spec import Event, Task
 
@@ -53,6 +54,6 @@ class TaskRunner(Protocol):
 class Images(Protocol):
     """Where images come from."""
 
-    def resolve(self, reference: str, architecture: str) -> ResolvedImage:
-        """The image a reference means; raises `ImageNotFound`."""
+    def resolve(self, reference: str, architecture: str, login: Login | None = None) -> ResolvedImage:
+        """The image a reference means, for whoever logs in so; raises `ImageNotFound`."""
         ...

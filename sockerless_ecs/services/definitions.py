@@ -51,7 +51,13 @@ class Definitions:
             self._ledger.definitions.pop(key, None)
 
     async def ensure(
-        self, image: str, architecture: str, *, readonly_root: bool = False, program: Program | None = None
+        self,
+        image: str,
+        architecture: str,
+        *,
+        repository_credentials: str = "",
+        readonly_root: bool = False,
+        program: Program | None = None,
     ) -> str:
         """The ARN of the definition that runs `image` (a reference by digest), by our agent or `program`."""
         if architecture not in _ECS_ARCHITECTURES:
@@ -70,6 +76,7 @@ class Definitions:
             agent_port=template.agent_port,
             start_timeout_seconds=template.start_timeout_seconds,
             readonly_root=readonly_root,
+            repository_credentials=repository_credentials,
             program=program,
         )
         async with self._locks.setdefault(definition.hash, trio.Lock()):

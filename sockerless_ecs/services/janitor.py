@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 import trio
@@ -43,10 +43,18 @@ def clean_up_job(task: Task | None, reason: str) -> CleanupJob | None:
 class Janitor:
     """Owns what is left to do in AWS after an answer was given."""
 
-    def __init__(self, *, ledger: Ledger, ecs: Ecs, started_by: str) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        ecs: Ecs,
+        started_by: str,
+        drop_secret: Callable[[CleanupJob], Awaitable[None]],
+    ) -> None:
         self._ledger = ledger
         self._ecs = ecs
         self._started_by = started_by
+        self._drop_secret = drop_secret
         self._nursery: trio.Nursery | None = None
         self._limit = trio.CapacityLimiter(_AT_ONCE)
 
@@ -71,8 +79,7 @@ class Janitor:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                async with self._limit:
-                    await self._do(job)
+                await self._do(job)
             except SockerlessError as error:
                 _LOG.warning(
                     "cleanup_failed",
@@ -92,11 +99,18 @@ class Janitor:
     async def _do(self, job: CleanupJob) -> None:
         match job.kind:
             case CleanupKind.STOP_TASK:
-                await self._ecs.stop_task(job.target, job.reason or "removed")
+                async with self._limit:
+                    await self._ecs.stop_task(job.target, job.reason or "removed")
             case CleanupKind.FIND_TASK:
-                for snapshot in await self.owned():
-                    if snapshot.launch == job.target and not snapshot.stopped:
-                        await self._ecs.stop_task(snapshot.arn, job.reason)
+                async with self._limit:
+                    await self._stop_launched(job)
+            case CleanupKind.DELETE_SECRET:  # waits for long, without a place among the few
+                await self._drop_secret(job)
+
+    async def _stop_launched(self, job: CleanupJob) -> None:
+        for snapshot in await self.owned():
+            if snapshot.launch == job.target and not snapshot.stopped:
+                await self._ecs.stop_task(snapshot.arn, job.reason)
 
     async def owned(self, *, stopped: bool = False) -> list[TaskSnapshot]:
         """The tasks that this daemon's instance ever started, as far as ECS still shows them."""

@@ -151,13 +151,15 @@ class Ledger:
         self._store = store
         self.revision = 0
         """Rises at every change of what inspect or a list shows."""
+        self.departures = AsyncValue(0)
+        """Rises when a container or an image's name has gone or changed: it may have been a last user."""
         self.execs = ExecTable(self._show_execs)
         self._live = {record.id: Live(record, self._changed) for record in snapshot.containers.values()}
         self._names = {live.record.name: live.id for live in self._live.values()}
         self._coming: dict[ContainerId, str] = {}
         """The images of containers that are being made."""
         self.runs: dict[RunId, Run] = dict(snapshot.runs)
-        self.images = _Watched[ImageRef, Image](self._changed, snapshot.images)
+        self.images = _Watched[ImageRef, Image](self.tell_departure, snapshot.images)
         self.jobs: dict[str, CleanupJob] = dict(snapshot.cleanup_jobs)
         self.definitions: dict[str, str] = {known.hash: known.arn for known in snapshot.definitions.values()}
 
@@ -261,7 +263,7 @@ class Ledger:
     def forget(self, live: Live) -> None:
         """Take a container and its runs out of memory."""
         self._live.pop(live.id, None)
-        self._changed()
+        self.tell_departure()
         self.execs.forget(live.id)
         self.release(live.record.name, live.id)
         for run in self.runs_of(live.id):
@@ -271,6 +273,11 @@ class Ledger:
         """A container's runs, oldest first."""
         mine = [run for run in self.runs.values() if run.container_id == container_id]
         return sorted(mine, key=lambda run: run.number)
+
+    def tell_departure(self) -> None:
+        """Have everybody look again who waits for the last user of something to go."""
+        self._changed()
+        self.departures.value += 1
 
     def _changed(self) -> None:
         self.revision += 1

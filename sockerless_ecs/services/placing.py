@@ -112,6 +112,7 @@ class Placing:
             arn = await self._definitions.ensure(
                 record.image_pull,
                 record.architecture,
+                repository_credentials=record.credentials_arn,
                 readonly_root=record.host.readonly_rootfs,
                 program=program_of(record.config, record.host) if record.agentless else None,
             )

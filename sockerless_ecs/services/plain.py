@@ -8,6 +8,7 @@ from sockerless_ecs.model.taskdef import MAIN_CONTAINER
 from sockerless_ecs.services.ledger import Ledger, Live, now_ns
 from sockerless_ecs.services.meeting import stopped_early
 from sockerless_ecs.services.placing import Placing
+from sockerless_ecs.services.pull_secrets import PullSecrets
 from sockerless_ecs.services.supervisor import Supervisor
 from sockerless_ecs.services.watcher import TaskWatcher
 
@@ -16,12 +17,19 @@ class Plain:
     """Every start is a task of its own; the supervisor waits for its end by asking ECS."""
 
     def __init__(
-        self, *, ledger: Ledger, watcher: TaskWatcher, supervisor: Supervisor, placing: Placing
+        self,
+        *,
+        ledger: Ledger,
+        watcher: TaskWatcher,
+        supervisor: Supervisor,
+        placing: Placing,
+        pull_secrets: PullSecrets,
     ) -> None:
         self._ledger = ledger
         self._watcher = watcher
         self._supervisor = supervisor
         self._placing = placing
+        self._pull_secrets = pull_secrets
 
     async def bring_up(self, live: Live) -> None:
         """Returns once ECS says that the process runs, or has run; raises why it never did."""
@@ -34,7 +42,7 @@ class Plain:
         except NotFound as error:
             raise Unavailable(f"the task was lost: {error}") from error
         if not _ran(snapshot):
-            raise stopped_early(snapshot)
+            raise stopped_early(snapshot, self._pull_secrets.advice(live.record))
         if changed := self._supervisor.mark_started(live, run_id, now_ns()):
             await self._ledger.insist(*changed)
         self._supervisor.follow(live)

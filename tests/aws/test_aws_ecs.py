@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -12,7 +15,7 @@ from sockerless_ecs.aws.shapes import definition_params, run_params, snapshot
 from sockerless_ecs.aws.tags import acceptable
 from sockerless_ecs.errors import Misconfigured, NotFound, Unavailable
 from sockerless_ecs.model.task import ContainerSnapshot
-from sockerless_ecs.model.taskdef import RunTaskRequest, TaskDefinition
+from sockerless_ecs.model.taskdef import Program, RunTaskRequest, TaskDefinition
 from tests.aws.scripted_aws import Drop, Fail, Hold, Ok, ScriptedAws
 
 DEFINITION = TaskDefinition(
@@ -130,6 +133,34 @@ def test_definition_says_where_to_run_and_nothing_of_what() -> None:
             },
         ],
     }
+
+
+def test_definition_of_a_private_image_names_its_secret_for_that_image_alone() -> None:
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:login-abcdef"
+    private = replace(DEFINITION, repository_credentials=secret)
+    program = Program(
+        entrypoint=(),
+        command=("true",),
+        environment=(),
+        user="",
+        working_dir="",
+        stop_seconds=10,
+        init=False,
+        cap_drop=(),
+        open_files=None,
+    )
+    for definition in (private, replace(private, program=program)):
+        *others, main = definition_params(definition, {})["containerDefinitions"]
+        assert main["repositoryCredentials"] == {"credentialsParameter": secret}
+        assert all("repositoryCredentials" not in other for other in others)
+    assert private.hash not in (DEFINITION.hash, replace(private, repository_credentials=secret + "x").hash)
+
+
+def test_definition_without_a_secret_keeps_the_hash_it_had_before_there_were_any() -> None:
+    content = msgspec.to_builtins(DEFINITION)
+    assert content.pop("repository_credentials") == ""
+    before = hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+    assert DEFINITION.hash == before[:32]
 
 
 def test_launch_has_size_network_token_and_the_agents_environment() -> None:

@@ -66,6 +66,7 @@ MEANINGS: list[tuple[str, type[SockerlessError], Again]] = [
         for code in (
             "ConflictException",
             "ResourceAlreadyExistsException",
+            "ResourceExistsException",
             "RepositoryAlreadyExistsException",
             "LimitExceededException",
             "ServiceQuotaExceededException",
@@ -86,6 +87,7 @@ MEANINGS: list[tuple[str, type[SockerlessError], Again]] = [
         for code in (
             "ServerException",
             "InternalServerError",
+            "InternalServiceError",
             "InternalError",
             "InternalFailure",
             "ServiceUnavailable",
@@ -113,6 +115,8 @@ WORDS: list[tuple[str, str, type[SockerlessError], str]] = [
     ("InvalidParameterException", "The referenced task was not found.", NotFound, ""),
     ("InvalidParameterException", "TaskDefinition is inactive", NotFound, ""),
     ("ClientException", "TaskDefinition not found.", NotFound, ""),
+    ("InvalidRequestException", "You can't … because it was marked for deletion.", Conflict, ""),
+    ("InvalidRequestException", "You can't restore a secret that is a replica", Misconfigured, ""),
     (
         "ClientException",
         "You've reached the limit on the number of tasks you can run concurrently",

@@ -38,6 +38,15 @@ def test_policy_lists_exactly_the_actions_that_the_code_uses() -> None:
     assert set(actions("daemon.json")) == used
 
 
+def test_secrets_of_others_are_out_of_reach() -> None:
+    """The daemon never reads one, and changes only its own; ECS reads what the daemon keeps for it."""
+    assert "secretsmanager:GetSecretValue" not in actions("daemon.json")
+    for policy in ("daemon.json", "execution-role.json"):
+        for statement in json.loads((POLICIES / policy).read_text())["Statement"]:
+            if "secretsmanager" in str(statement["Action"]):
+                assert statement["Resource"].endswith(":secret:sockerless/*")
+
+
 def test_no_action_is_listed_twice() -> None:
     listed = actions("daemon.json")
     assert len(listed) == len(set(listed))
@@ -67,5 +76,5 @@ def test_operation_names_are_boto3_methods() -> None:
 
 
 def test_other_policies_are_well_formed() -> None:
-    assert "logs:PutLogEvents" in actions("execution-role.json")
+    assert {"logs:PutLogEvents", "secretsmanager:GetSecretValue"} <= set(actions("execution-role.json"))
     assert actions("task-trust.json") == ["sts:AssumeRole"]

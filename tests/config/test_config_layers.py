@@ -26,6 +26,8 @@ REQUIRED: Mapping[str, str] = {
     "ecs.execution_role_arn": "arn:aws:iam::123456789012:role/execution",
 }
 
+_SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/b-cdefgh"
+
 # Three values of each key, as text and as the setting: one for each layer above the defaults.
 _THREE: Mapping[str, tuple[tuple[str, object], ...]] = {
     "ecs.region": (("eu-west-1",) * 2, ("eu-west-2",) * 2, ("us-gov-west-1",) * 2),
@@ -107,6 +109,12 @@ _THREE: Mapping[str, tuple[tuple[str, object], ...]] = {
         ("b:5000=me:s=:x,c=you:", {"b:5000": "me:s=:x", "c": "you:"}),
         ("docker.io=x:y", {"docker.io": "x:y"}),
     ),
+    "images.secrets": (
+        (f"ghcr.io={_SECRET}", {"ghcr.io": _SECRET}),
+        (f"ghcr.io/a={_SECRET}1,b:5000={_SECRET}2", {"ghcr.io/a": f"{_SECRET}1", "b:5000": f"{_SECRET}2"}),
+        (f"docker.io/x/y={_SECRET}=", {"docker.io/x/y": f"{_SECRET}="}),
+    ),
+    "images.keep_credentials": (("true", True), ("0", False), ("true", True)),
     "images.docker_config": (("/a",) * 2, ("/b",) * 2, ("/c",) * 2),
     "images.repository": (("aa",) * 2, ("b/c",) * 2, ("dd",) * 2),
     "images.scan_on_push": (("true", True), ("0", False), ("true", True)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -53,7 +54,7 @@ class Pulls:
         self.hub = registry.answer = Hub()
         self.images = self.engine()
 
-    def engine(self, **pulling: object) -> EngineImages:
+    def engine(self, **pulling: Any) -> EngineImages:
         return engine_images(self.world.ledger, self.client, self.world.bus, FakeEcr(), **pulling)
 
     async def pull(

@@ -71,7 +71,7 @@ class Content:
         kind, name = asked.path.partition("?")[0].rsplit("/", 2)[1:]
         if kind == "manifests" and name in self.manifests:
             media_type, data = self.manifests[name]
-            return Said(200, data, {"Content-Type": media_type})
+            return Said(200, data, {"Content-Type": media_type, "Docker-Content-Digest": sha256(data)})
         if kind == "blobs" and name in self.blobs:
             return Said(200, self.blobs[name])
         return Said(404, to_json({"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}))

@@ -14,8 +14,8 @@ from sockerless_ecs.model.reference import parse
 from sockerless_ecs.registry import Login, Platform, RegistryClient, parse_platform
 from sockerless_ecs.registry.addresses import Addresses
 from sockerless_ecs.registry.answer import Answer
-from sockerless_ecs.registry.login import Challenge, Scope, Tokens, challenge
-from tests.registry.conftest import QUICK
+from sockerless_ecs.registry.login import Challenge, Scope, Token, Tokens, challenge
+from tests.registry.conftest import QUICK, no_login
 from tests.registry.content import AMD64, Content
 from tests.registry.scripted_registry import Asked, Said, ScriptedRegistry, scripted_registry
 
@@ -131,6 +131,42 @@ async def test_known_credentials_are_asked_for_only_when_needed(registry: Script
         private.image(tag="latest")
         assert await client.resolve(parse("alpine"), AMD64)
         assert asked == ["docker.io"]
+
+
+@pytest.mark.parametrize(("public", "given", "taken"), [(False, ME, ME), (True, ME, ME), (True, None, None)])
+async def test_login_that_was_wanted_and_taken_is_told_and_no_other(
+    client: RegistryClient,
+    registry: ScriptedRegistry,
+    *,
+    public: bool,
+    given: Login | None,
+    taken: Login | None,
+) -> None:
+    """From the first answer on, and when its token is used again."""
+    registry.answer = content = TokenRegistry(registry, public=public)
+    content.image(tag="latest")
+    for _ in range(2):
+        assert (await client.resolve(parse("alpine"), AMD64, given)).login == taken
+        named = await client.named(parse("alpine"), given)
+        assert named is not None
+        assert named.login == taken
+    assert content.sold == 1
+    registry.answer = open_to_all = Content()
+    open_to_all.image(tag="latest")
+    async with RegistryClient({"docker.io": registry.url}, (), no_login, retries=QUICK) as another:
+        assert (await another.resolve(parse("alpine"), AMD64, given)).login is None
+
+
+async def test_login_that_the_daemon_knows_is_told_like_one_that_was_given(
+    registry: ScriptedRegistry,
+) -> None:
+    async def credentials(_name: str, _refused: str) -> Login | None:
+        return ME
+
+    registry.answer = content = TokenRegistry(registry, public=False)
+    content.image(tag="latest")
+    async with RegistryClient({"docker.io": registry.url}, (), credentials, retries=QUICK) as client:
+        assert (await client.resolve(parse("alpine"), AMD64)).login == ME
 
 
 async def test_basic_login_is_sent_after_the_challenge_and_then_at_once(
@@ -273,14 +309,14 @@ async def test_tokens_kept_are_bounded() -> None:
     tokens = Tokens()
     scopes = [Scope(base_url="u", repository=str(number)) for number in range(1000)]
     for scope in scopes:
-        tokens.keep(scope, "x", 300)
+        tokens.keep(scope, Token(authorization="x"), 300)
     assert sum(tokens.get(scope) is not None for scope in scopes) == 256
 
 
 def test_secrets_are_not_printed() -> None:
     login = Login(username="me", password="hush", identity_token="identity")
     answer = Answer(
-        status=200, headers=httpx.Headers(), body=b"", url="u", logged_in=True, identity_token="identity"
+        status=200, headers=httpx.Headers(), body=b"", url="u", login=login, identity_token="identity"
     )
     for text in (repr(login), str(login), repr(Scope(base_url="u", login=login)), repr(answer)):
         assert "hush" not in text

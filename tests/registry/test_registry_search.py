@@ -168,7 +168,7 @@ _JSON = st.recursive(
 
 @given(st.binary(max_size=20) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_results_or_an_error_of_ours(body: bytes) -> None:
-    answer = Answer(status=200, headers=httpx.Headers(), body=body, url="http://x/v1/search", logged_in=False)
+    answer = Answer(status=200, headers=httpx.Headers(), body=body, url="http://x/v1/search")
     try:
         found = results(answer, "docker.io")
     except SockerlessError:

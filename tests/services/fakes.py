@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import trio
 
-from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin
+from sockerless_ecs.aws import CloudEvent, Ecr, Ecs, LogPage, Logs, RegistryLogin, Secrets
 from sockerless_ecs.errors import NotFound, StoreUnusable, Unavailable
 from sockerless_ecs.model.container import TaskArn
 from sockerless_ecs.model.image import Descriptor, Image, ImageFile
@@ -20,7 +20,7 @@ from sockerless_ecs.model.offers import FoundRepository, Offer
 from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.model.task import ContainerSnapshot, TaskSnapshot
 from sockerless_ecs.model.taskdef import LAUNCH_VARIABLE, MAIN_CONTAINER, RunTaskRequest, TaskDefinition
-from sockerless_ecs.registry import Described, Login, Platform, RegistryClient
+from sockerless_ecs.registry import Described, Login, Named, Platform, RegistryClient
 from sockerless_ecs.registry.client import Kept
 from sockerless_ecs.store.contract import Delete, Put
 from sockerless_ecs.store.memory import MemoryStore
@@ -218,11 +218,54 @@ class FakeEcr(Ecr):
         return RegistryLogin("AWS", "token", f"https://{self.registry}", 0)
 
 
+class FakeSecrets(Secrets):
+    """Secrets Manager in memory. A secret that is made again has another ARN, as there."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.asked: list[str] = []
+        """The operations, in order."""
+        self.faults: dict[str, deque[Exception]] = defaultdict(deque)
+        """What the next calls of an operation raise, in place of their work; `keep answer`: after it."""
+        self.hold: dict[str, trio.Event] = {}
+        self._arns: dict[str, str] = {}
+        self._made = 0
+
+    async def find(self, name: str) -> str | None:
+        await self._do("find")
+        return self._arns.get(name)
+
+    async def keep(self, name: str, value: str, *, description: str, tags: Mapping[str, str]) -> str:
+        await self._do("keep")
+        if name not in self._arns:
+            self._made += 1
+            self._arns[name] = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-{self._made:06}"
+        self.values[name] = value
+        with trio.CancelScope(shield=True):  # the thread that has asked is never abandoned
+            await self._do("keep answer")
+        return self._arns[name]
+
+    async def delete(self, name: str) -> None:
+        await self._do("delete")
+        self._arns.pop(name, None)
+        self.values.pop(name, None)
+
+    async def _do(self, operation: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(operation)
+        if operation in self.hold:
+            await self.hold[operation].wait()
+        if self.faults[operation]:
+            raise self.faults[operation].popleft()
+
+
 class FakeRegistry(RegistryClient):
-    """Resolves every reference to one image."""
+    """Resolves every reference to one image; a private one wants a login, whichever."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
+        self.private = False
+        self.says_digests = False
         self.asked: list[tuple[Reference, Platform, Login | None]] = []
         self.files: dict[str, bytes] = {}
         """Configuration files by their digests."""
@@ -242,11 +285,19 @@ class FakeRegistry(RegistryClient):
     ) -> Described:
         await trio.lowlevel.checkpoint()
         self.asked.append((reference, platform, login))
-        return Described(image=self.image, file=ImageFile(id=self.image.id, text="{}"))
+        if self.private and login is None:
+            raise NotFound("pull access denied")
+        taken = self._taken(login)
+        return Described(image=self.image, file=ImageFile(id=self.image.id, text="{}"), login=taken)
 
-    async def digest(self, reference: Reference, login: Login | None = None) -> str | None:
+    async def named(self, reference: Reference, login: Login | None = None) -> Named | None:
         await trio.lowlevel.checkpoint()
-        return None
+        if not self.says_digests or (self.private and login is None):
+            return None
+        return Named(digest=self.image.digest, login=self._taken(login))
+
+    def _taken(self, login: Login | None) -> Login | None:
+        return login if self.private else None
 
     async def config(self, reference: Reference, config: Descriptor, login: Login | None = None) -> bytes:
         await trio.lowlevel.checkpoint()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from sockerless_ecs.agent import AgentClient
-from sockerless_ecs.aws import Ecr
+from sockerless_ecs.aws import Ecr, Secrets
 from sockerless_ecs.engine.attaching import Attaching
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
@@ -34,6 +34,7 @@ from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.reconcile import Reconciler
 from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
+from sockerless_ecs.model.cleanup import CleanupJob
 from sockerless_ecs.model.container import Container, ContainerConfig, CreateRequest, HostConfig, Task
 from sockerless_ecs.model.event import EngineEvent
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
@@ -44,12 +45,14 @@ from sockerless_ecs.services.archive import Archive
 from sockerless_ecs.services.definitions import Definitions, Template
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.janitor import Janitor
+from sockerless_ecs.services.kept_logins import KeptLogins
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger, Live
 from sockerless_ecs.services.meeting import Meeting
 from sockerless_ecs.services.placing import Placing
 from sockerless_ecs.services.plain import Plain
 from sockerless_ecs.services.preparing import Preparer
+from sockerless_ecs.services.pull_secrets import PullSecrets
 from sockerless_ecs.services.remover import Remover
 from sockerless_ecs.services.requests import Place
 from sockerless_ecs.services.restarts import Restarts
@@ -60,7 +63,7 @@ from sockerless_ecs.services.watcher import TaskWatcher
 from sockerless_ecs.store.contract import Put
 from tests.services.fake_agent import FakeAgent, FakeClient
 from tests.services.fake_files import FakeContents, FakeFiles
-from tests.services.fakes import FakeCloudLogs, FakeEcr, FakeEcs, FakeRegistry, FlakyStore
+from tests.services.fakes import FakeCloudLogs, FakeEcr, FakeEcs, FakeRegistry, FakeSecrets, FlakyStore
 
 STARTED_BY = "sockerless-test"
 IMAGE = Image(
@@ -100,11 +103,18 @@ TEMPLATE = Template(
 
 
 def engine_images(
-    ledger: Ledger, registry: RegistryClient, bus: EventBus, ecr: Ecr, **pulling: Any
+    ledger: Ledger,
+    registry: RegistryClient,
+    bus: EventBus,
+    ecr: Ecr,
+    *,
+    kept_logins: KeptLogins | None = None,
+    **pulling: Any,
 ) -> EngineImages:
-    """Images over a registry and ECR."""
+    """Images over a registry and ECR; no login is kept unless something keeps them."""
     names, files = ImageNames(ledger), ImageFiles(ledger=ledger, registry=registry)
     sources = Sources(pulling.pop("sources", {}))
+    pulling["kept_logins"] = kept_logins or keep_logins(ledger, PullSecrets({}, is_ecr=ecr.serves))
     repository = ImageRepository(ecr=ecr, registry=registry, name="loaded", tags={})
     return EngineImages(
         ledger=ledger,
@@ -117,6 +127,23 @@ def engine_images(
         saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
         files=files,
         pruner=Pruner(ledger=ledger, names=names, bus=bus),
+    )
+
+
+def keep_logins(
+    ledger: Ledger,
+    rules: PullSecrets,
+    secrets: Secrets | None = None,
+    add_job: Callable[[CleanupJob], None] = lambda _: None,
+) -> KeptLogins:
+    """The logins that Secrets Manager keeps."""
+    return KeptLogins(
+        ledger=ledger,
+        secrets=secrets or FakeSecrets(),
+        rules=rules,
+        instance_id="i",
+        tags={"team": "x"},
+        add_job=add_job,
     )
 
 
@@ -134,10 +161,15 @@ class Outside:
     tail_bytes: int = 1 << 20
     cloud: FakeCloudLogs = field(default_factory=FakeCloudLogs)
     registry: FakeRegistry = field(default_factory=lambda: FakeRegistry(IMAGE))
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    keeps_logins: bool = False
+    named_secrets: Mapping[str, str] = field(default_factory=dict)
+    """Of the configuration."""
     files: FakeFiles = field(default_factory=FakeFiles)
     contents: FakeContents = field(default_factory=FakeContents)
     uploads: Path | None = None
     """Where uploads are kept from one daemon to the next."""
+    pulling: dict[str, Any] = field(default_factory=dict)
     uploads_bytes: int = 1 << 20
 
 
@@ -152,7 +184,19 @@ class World:
         self.bus = EventBus()
         self.watcher = TaskWatcher(ecs.describe_tasks)
         self.tails = Tails(services, outside.tail_bytes)
-        self.janitor = Janitor(ledger=ledger, ecs=ecs, started_by=STARTED_BY)
+        ecr = FakeEcr()
+        self.pull_secrets = PullSecrets(
+            outside.named_secrets, keeps_logins=outside.keeps_logins, is_ecr=ecr.serves
+        )
+        self.kept_logins = keep_logins(
+            ledger,
+            self.pull_secrets,
+            outside.secrets,
+            lambda job: self.janitor.add(job),  # noqa: PLW0108 - there is no janitor yet
+        )
+        self.janitor = Janitor(
+            ledger=ledger, ecs=ecs, started_by=STARTED_BY, drop_secret=self.kept_logins.drop
+        )
         self.files, self.contents = outside.files, outside.contents
         self.uploads = Uploads(
             ledger=ledger, files=self.files, folder=outside.uploads, limit_bytes=outside.uploads_bytes
@@ -182,7 +226,9 @@ class World:
             supervisor=self.supervisor,
             janitor=self.janitor,
             definitions=self.definitions,
-            meeting=Meeting(watcher=self.watcher, connect=self.connect, place=PLACE),
+            meeting=Meeting(
+                watcher=self.watcher, connect=self.connect, place=PLACE, pull_secrets=self.pull_secrets
+            ),
             place=PLACE,
         )
         self.launcher = Launcher(
@@ -202,7 +248,11 @@ class World:
             place=PLACE,
             restarts=self.restarts,
             plain=Plain(
-                ledger=ledger, watcher=self.watcher, supervisor=self.supervisor, placing=self.placing
+                ledger=ledger,
+                watcher=self.watcher,
+                supervisor=self.supervisor,
+                placing=self.placing,
+                pull_secrets=self.pull_secrets,
             ),
         )
         self.reconciler = Reconciler(
@@ -213,11 +263,15 @@ class World:
             janitor=self.janitor,
             restarts=self.restarts,
         )
-        self.images = engine_images(ledger, outside.registry, self.bus, FakeEcr())
+        self.images = engine_images(
+            ledger, outside.registry, self.bus, ecr, kept_logins=self.kept_logins, **outside.pulling
+        )
         self.creator = Creator(
             ledger=ledger,
             images=self.images,
             definitions=self.definitions,
+            pull_secrets=self.pull_secrets,
+            kept_logins=self.kept_logins,
             bus=self.bus,
             default_cpu_units=256,
             default_memory_mib=512,

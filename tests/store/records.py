@@ -97,6 +97,7 @@ CONTAINER = Container(
     image_pull="docker.io/library/alpine@sha256:2",
     architecture="x86_64",
     task_definition_arn="arn:aws:ecs:eu-central-1:123456789012:task-definition/sockerless-1:1",
+    credentials_arn="arn:secret",
     state=State.RUNNING,
     task=TASK,
     run_id=RunId("b" * 32),

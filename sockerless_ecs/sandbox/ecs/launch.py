@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from sockerless_ecs.registry import Login
 from sockerless_ecs.sandbox.ecs.task import Task
 from sockerless_ecs.sandbox.place import Images, TaskRunner
 from sockerless_ecs.sandbox.registry.resolve import ImageNotFound, ResolvedImage
@@ -16,6 +19,15 @@ from sockerless_ecs.sandbox.runner import spec
 _ARCHITECTURES = {"X86_64": ("amd64", "x86_64"), "ARM64": ("arm64", "aarch64")}
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STOP_SECONDS = 30
+_NO_LOGIN = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+    "failed: unable to get registry auth from asm: service call has been retried 1 time(s)"
+)
+
+
+class _Pair(msgspec.Struct):
+    username: str
+    password: str
 
 
 class CannotStart(Exception):
@@ -41,10 +53,17 @@ class Surroundings:
 class Launcher:
     """Finds images, unpacks layers and hands tasks to the runner."""
 
-    def __init__(self, runner: TaskRunner, images: Images, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        runner: TaskRunner,
+        images: Images,
+        surroundings: Surroundings,
+        secrets: Callable[[str], str | None],
+    ) -> None:
         self._runner = runner
         self._images = images
         self._surroundings = surroundings
+        self._secrets = secrets
         self._unpacked: dict[str, str] = {}
 
     def launch(self, task: Task, digests: dict[str, str]) -> str:
@@ -74,12 +93,30 @@ class Launcher:
         )
 
     def _pull(self, definition: Mapping[str, Any], architecture: str) -> ResolvedImage:
-        reference = definition["image"]
+        login = self._login(definition)
         try:
-            return self._images.resolve(reference, architecture)
+            return self._images.resolve(definition["image"], architecture, login)
         except ImageNotFound as error:
             reason = f"CannotPullContainerError: pull image manifest has been retried 1 time(s): {error}"
             raise CannotStart(reason, definition["name"]) from error
+
+    def _login(self, definition: Mapping[str, Any]) -> Login | None:
+        """What `repositoryCredentials` leads to; a secret that is of no use ends the task."""
+        secret = (definition.get("repositoryCredentials") or {}).get("credentialsParameter")
+        if not secret:
+            return None
+        held = self._secrets(secret)
+        reason = (
+            f"asm fetching secret from the service for {secret}: ResourceNotFoundException: Secrets Manager "
+            "can't find the specified secret."
+        )
+        if held is not None:
+            try:
+                pair = msgspec.json.decode(held, type=_Pair)
+                return Login(username=pair.username, password=pair.password)
+            except msgspec.MsgspecError:
+                reason = "asm fetching username/password: AuthData is malformed, empty field"
+        raise CannotStart(f"{_NO_LOGIN}: {reason}", definition["name"])
 
     def _layers(self, image: ResolvedImage) -> tuple[str, ...]:
         names = []

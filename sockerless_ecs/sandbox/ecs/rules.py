@@ -16,6 +16,7 @@ _LONGEST_STOP_SECONDS = 120
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+|[\w+=,.@/-]+")
 _ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/")
+_SECRET = re.compile(r"(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?[A-Za-z0-9/_+=.@-]{1,512}")
 _NOT_WITH_AWSVPC = ("links", "hostname", "dnsServers", "dnsSearchDomains", "extraHosts")
 _DRIVERS = ("awslogs", "splunk", "awsfirelens")
 _AWSLOGS = frozenset(
@@ -147,6 +148,15 @@ def _check_name_and_image(container: Mapping[str, Any], request: Mapping[str, An
         raise _refusal("Container.image contains invalid characters.")
     if _ECR.match(image) and not request.get("executionRoleArn"):
         raise _refusal("Fargate requires task definition to have execution role ARN to support ECR images.")
+    credentials = container.get("repositoryCredentials")
+    if credentials is None:
+        return
+    if not _SECRET.fullmatch(credentials["credentialsParameter"]):
+        raise _refusal("Container.repositoryCredentials.credentialsParameter is not a secret's ARN or name.")
+    if not request.get("executionRoleArn"):
+        raise _refusal(
+            "Fargate requires task definition to have execution role ARN to support repository credentials."
+        )
 
 
 def _check_linux(parameters: Mapping[str, Any]) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.model import reference
+from sockerless_ecs.registry import Login
 from sockerless_ecs.registry.config import read_config
 from sockerless_ecs.registry.manifest import Manifest, choose, read_manifest
 from sockerless_ecs.registry.platform import Platform, parse_platform
 from sockerless_ecs.sandbox.registry.host import HOST_LABEL
+from sockerless_ecs.sandbox.registry.private import admits
 from sockerless_ecs.sandbox.registry.storage import Storage
 
 _ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
@@ -39,7 +41,9 @@ class ResolvedImage:
     """It stands for the machine's own file system."""
 
 
-def resolve(storage: Storage, hosts: Collection[str], text: str, architecture: str) -> ResolvedImage:
+def resolve(
+    storage: Storage, hosts: Collection[str], text: str, architecture: str, login: Login | None = None
+) -> ResolvedImage:
     """The image of a reference for `X86_64`, `ARM64`, `amd64` or `arm64`; raises `ImageNotFound`."""
     try:
         wanted = reference.parse(text).or_latest()
@@ -47,6 +51,11 @@ def resolve(storage: Storage, hosts: Collection[str], text: str, architecture: s
             raise ImageNotFound(
                 f"failed to resolve ref {text}: the sandbox has no way out to {wanted.registry}: "
                 "push the image to its own registry"
+            )
+        if not admits(wanted.repository, login.basic if login else ""):
+            raise ImageNotFound(
+                f"failed to resolve ref {wanted.full}: pull access denied, repository does not exist or may "
+                "require authorization: server message: insufficient_scope: authorization failed"
             )
         return _resolved(storage, wanted, parse_platform(architecture))
     except SockerlessError as error:

@@ -14,6 +14,7 @@ from sockerless_ecs.errors import SockerlessError
 from sockerless_ecs.registry.digest import is_digest
 from sockerless_ecs.registry.manifest import MANIFEST_TYPES, Manifest, read_manifest
 from sockerless_ecs.sandbox.registry.body import Body
+from sockerless_ecs.sandbox.registry.private import admits
 from sockerless_ecs.sandbox.registry.search import search_results
 from sockerless_ecs.sandbox.registry.storage import DigestMismatch, Storage, is_repository, is_tag
 
@@ -49,9 +50,14 @@ class Request:
         return values[0] if values else None
 
     @property
+    def authorization(self) -> str:
+        """The Authorization header."""
+        return self.headers.get("Authorization") or ""
+
+    @property
     def logged_in(self) -> bool:
-        """Any login will do: the sandbox checks that there is one, not whose."""
-        return (self.headers.get("Authorization") or "").startswith("Basic ")
+        """Any login will do where nothing is private: that there is one is checked, not whose it is."""
+        return self.authorization.startswith("Basic ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,8 @@ def answer(storage: Storage, request: Request) -> Response:
     repository = route["repository"]
     if not is_repository(repository):
         return _error(400, "NAME_INVALID", "invalid repository name")
-    if request.method not in _READS and not request.logged_in:
+    open_to_all = request.method in _READS or request.logged_in
+    if not open_to_all or not admits(repository, request.authorization):
         return _error(401, "UNAUTHORIZED", "authentication required", _CHALLENGE)
     if route["uploads"]:
         return _upload(storage, request, repository, route["upload"])
@@ -189,7 +196,8 @@ def _upload(storage: Storage, request: Request, repository: str, upload: str) ->
 
 def _start_upload(storage: Storage, request: Request, repository: str) -> Response:
     mount, source = request.query("mount"), request.query("from")
-    if mount and source and is_repository(source) and storage.mount(repository, mount, source):
+    readable = source and is_repository(source) and admits(source, request.authorization)
+    if mount and source and readable and storage.mount(repository, mount, source):
         return _created(repository, mount)
     upload = storage.start_upload()
     path = storage.upload_path(upload)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from sockerless_ecs.model.reference import DOCKER_HUB
+from sockerless_ecs.registry import Login
 from sockerless_ecs.sandbox.registry.body import BadBody, Body
 from sockerless_ecs.sandbox.registry.host import store_host_image
 from sockerless_ecs.sandbox.registry.resolve import ResolvedImage, resolve
@@ -22,7 +23,10 @@ _MOST_DRAINED = 1 << 20
 
 
 class Registry:
-    """A registry in a folder. It plays ECR, and a Docker Hub with what was pushed and `library/host`."""
+    """A registry in a folder. It plays ECR, and a Docker Hub with what was pushed and `library/host`.
+
+    What is below `private/` wants the login of `private.LOGIN`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._storage = Storage(folder)
@@ -46,12 +50,12 @@ class Registry:
             self._thread.join()
             server.server_close()
 
-    def resolve(self, reference: str, architecture: str) -> ResolvedImage:
+    def resolve(self, reference: str, architecture: str, login: Login | None = None) -> ResolvedImage:
         """What to unpack for a reference of ours, of docker.io or of ECR; raises `ImageNotFound`."""
         hosts = {DOCKER_HUB}
         if self._server is not None:
             hosts |= {f"{name}:{self._server.server_port}" for name in ("127.0.0.1", "localhost")}
-        return resolve(self._storage, hosts, reference, architecture)
+        return resolve(self._storage, hosts, reference, architecture, login)
 
 
 class _Server(ThreadingHTTPServer):

@@ -85,11 +85,29 @@ def test_definitions_that_ecs_refuses(aws: Account, change: dict[str, Any], mess
         ({"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g"}}}, "awslogs-region"),
         ({"logConfiguration": {"logDriver": "json-file"}}, "log drivers"),
         ({"portMappings": [{"containerPort": 80, "hostPort": 8080}]}, "must match"),
+        ({"repositoryCredentials": {"credentialsParameter": ""}}, "credentialsParameter"),
+        ({"repositoryCredentials": {"credentialsParameter": "not valid"}}, "credentialsParameter"),
+        ({"repositoryCredentials": {"credentialsParameter": "arn:aws:s3:::bucket"}}, "credentialsParameter"),
     ],
 )
 def test_containers_that_ecs_refuses(aws: Account, change: dict[str, Any], message: str) -> None:
     with refused("ClientException", message):
         aws.register(aws.container(**change))
+
+
+def test_secret_of_a_registry_needs_an_execution_role_and_is_part_of_the_shape(aws: Account) -> None:
+    credentials = {"credentialsParameter": "a/secret"}
+    container = aws.container(repositoryCredentials=credentials)
+    del container["logConfiguration"]
+    request = aws.definition(container)
+    arn = aws.ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
+    shown = aws.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    assert shown["containerDefinitions"][0]["repositoryCredentials"] == credentials
+    del request["executionRoleArn"]
+    with refused("ClientException", "to support repository credentials"):
+        aws.ecs.register_task_definition(**request)
+    with refused("InvalidParameterException", "credentialsParameter"):
+        aws.register(aws.container(repositoryCredentials={}))
 
 
 def test_containers_must_fit_together(aws: Account) -> None:

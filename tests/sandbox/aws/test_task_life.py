@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -116,6 +117,56 @@ def test_image_that_cannot_be_pulled_stops_the_task_with_the_reason(aws: Account
     assert "no-such-image:1: not found" in task["stoppedReason"]
     assert task["containers"][0]["reason"] == task["stoppedReason"]
     assert "exitCode" not in task["containers"][0]
+
+
+ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:none-abcdef"
+DENIED = "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref"
+NO_LOGIN = "ResourceInitializationError: unable to pull secrets or registry auth: "
+
+
+@pytest.mark.parametrize(
+    ("login", "reason"),
+    [
+        (None, DENIED),
+        ({"username": "user", "password": "wrong"}, DENIED),
+        ({"username": "user"}, NO_LOGIN),
+        ("no JSON", NO_LOGIN),
+    ],
+)
+def test_private_image_needs_a_secret_with_its_login(aws: Account, login: object, reason: str) -> None:
+    secrets = aws.client("secretsmanager")
+    image = aws.container(image="private/tool:1")
+    if login:
+        value = login if isinstance(login, str) else json.dumps(login)
+        arn = secrets.create_secret(Name="tried", SecretString=value)["ARN"]
+        image["repositoryCredentials"] = {"credentialsParameter": arn}
+    task = aws.until(aws.run(aws.register(image)), "STOPPED")
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith(reason)
+    assert task["containers"][0]["reason"] == task["stoppedReason"]
+    if reason == DENIED:
+        assert "pull access denied, repository does not exist or may require auth" in task["stoppedReason"]
+    if login:
+        secrets.delete_secret(SecretId="tried", ForceDeleteWithoutRecovery=True)
+
+
+def test_private_image_is_pulled_with_the_login_of_its_secret(aws: Account) -> None:
+    """By ARN or name; what it was before it was deleted and made again is another secret."""
+    secrets = aws.client("secretsmanager")
+    value = json.dumps({"username": "user", "password": "secret"})
+    arn = secrets.create_secret(Name="good/login", SecretString=value)["ARN"]
+
+    def reason(secret: str) -> str:
+        credentials = {"credentialsParameter": secret}
+        image = aws.container(image="docker.io/private/tool:1", repositoryCredentials=credentials)
+        return str(aws.until(aws.run(aws.register(image)), "STOPPED")["stoppedReason"])
+
+    for secret in (arn, "good/login"):
+        assert reason(secret).endswith("docker.io/private/tool:1: not found")
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    secrets.create_secret(Name="good/login", SecretString=value)
+    for secret in (arn, ARN):
+        assert "ResourceNotFoundException: Secrets Manager can't find the specified secret" in reason(secret)
 
 
 def test_missing_command_is_a_task_that_failed_to_start(aws: Account) -> None:

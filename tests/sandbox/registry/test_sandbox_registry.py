@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from sockerless_ecs.registry import Login
 from sockerless_ecs.registry.digest import digest_of
 from sockerless_ecs.registry.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from sockerless_ecs.sandbox.registry import ImageNotFound, Registry
+from sockerless_ecs.sandbox.registry.private import LOGIN as LOGIN_OF_PRIVATE
 from sockerless_ecs.sandbox.registry.storage import Storage
 from tests.images import BuiltImage, File, image
 
@@ -43,9 +45,10 @@ class Client:
         status, _, answer = self.ask(method, path, body, **headers)
         return status, json.loads(answer)["errors"][0]["code"]
 
-    def upload(self, repository: str, data: bytes) -> str:
+    def upload(self, repository: str, data: bytes, **headers: str) -> str:
         digest = digest_of(data)
-        assert self.ask("POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", data)[0] == 201
+        path = f"/v2/{repository}/blobs/uploads/?digest={digest}"
+        assert self.ask("POST", path, data, **headers)[0] == 201
         return digest
 
 
@@ -63,16 +66,15 @@ def client(registry: Registry) -> Iterator[Client]:
     client.connection.close()
 
 
-def store(client: Client, repository: str, built: BuiltImage, tag: str = "latest") -> None:
+def store(client: Client, repository: str, built: BuiltImage, tag: str = "latest", **headers: str) -> None:
     for blob in built.blobs.values():
-        client.upload(repository, blob)
+        client.upload(repository, blob, **headers)
+    manifests = f"/v2/{repository}/manifests"
     for digest, manifest in built.manifests.items():
-        status, _, _ = client.ask(
-            "PUT", f"/v2/{repository}/manifests/{digest}", manifest, Content_Type=OCI_MANIFEST
-        )
-        assert status == 201
-    status, _, _ = client.ask("PUT", f"/v2/{repository}/manifests/{tag}", built.index, Content_Type=OCI_INDEX)
-    assert status == 201
+        told = {"Content_Type": OCI_MANIFEST, **headers}
+        assert client.ask("PUT", f"{manifests}/{digest}", manifest, **told)[0] == 201
+    told = {"Content_Type": OCI_INDEX, **headers}
+    assert client.ask("PUT", f"{manifests}/{tag}", built.index, **told)[0] == 201
 
 
 def test_blob_in_chunks_is_stored_whole(client: Client) -> None:
@@ -300,6 +302,31 @@ def test_what_was_pushed_is_found_by_every_name_ecs_may_use(registry: Registry, 
     ((digest, path, media_type),) = arm64.layers
     assert path.read_bytes() == built.blobs[digest]
     assert media_type == "application/vnd.oci.image.layer.v1.tar"
+
+
+def test_private_repository_is_read_and_written_with_its_login_alone(
+    registry: Registry, client: Client
+) -> None:
+    built, mine = image({"/bin/x": DATA}), {"Authorization": LOGIN_OF_PRIVATE.basic}
+    manifest, blob = "/v2/private/x/manifests/1", next(iter(built.blobs))
+    for method, path in (
+        ("PUT", manifest),
+        ("GET", manifest),
+        ("HEAD", manifest),
+        ("GET", "/v2/private/x/tags/list"),
+    ):
+        for other in ("", LOGIN["Authorization"], Login(username="user", password="wrong").basic):
+            status, headers, _ = client.ask(method, path, Authorization=other)
+            assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="sockerless sandbox"')
+    store(client, "private/x", built, "1", **mine)
+    assert client.ask("GET", manifest, **mine)[0] == 200
+    assert client.ask("POST", f"/v2/a/blobs/uploads/?mount={blob}&from=private/x")[0] == 202
+    assert client.ask("POST", f"/v2/a/blobs/uploads/?mount={blob}&from=private/x", **mine)[0] == 201
+    found = registry.resolve("private/x:1", "X86_64", LOGIN_OF_PRIVATE)
+    assert found.digest in built.manifests
+    for login in (None, Login(username="user", password="wrong")):
+        with pytest.raises(ImageNotFound, match="pull access denied"):
+            registry.resolve("private/x:1", "X86_64", login)
 
 
 @pytest.mark.parametrize(
