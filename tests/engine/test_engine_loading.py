@@ -10,19 +10,12 @@ import lzma
 import os
 import tarfile
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
-import trio
 
-from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import InvalidParameter, Unavailable
-from sockerless_ecs.model.reference import source_of
-from sockerless_ecs.registry import Login, RegistryClient
 from sockerless_ecs.registry.digest import digest_of
-from sockerless_ecs.sandbox.registry import Registry
 from tests.engine.bundles import (
     Member,
     Parts,
@@ -35,62 +28,12 @@ from tests.engine.bundles import (
     symlink,
     tarred,
 )
-from tests.images import ANY_LOGIN
-from tests.registry.conftest import QUICK
-from tests.services.fakes import FakeEcr
-from tests.services.world import World, engine_images
+from tests.engine.loads import Loads
 
 SMALL = layer({"a": b"a"})
 BIG = layer({"big": os.urandom(12 << 20)})
 """Three chunks."""
 IMAGE = parts([BIG, SMALL, SMALL], config={"Cmd": ["/a"], "Labels": {"x": "y"}})
-
-
-class Loads:
-    """An engine's images over a real registry."""
-
-    def __init__(self, world: World, registry: Registry, client: RegistryClient, host: str) -> None:
-        self.world = world
-        self.registry = registry
-        self.ecr = FakeEcr(host)
-        self.images = engine_images(world.ledger, client, world.bus, self.ecr)
-
-    async def load(self, data: bytes, piece: int = 100_000) -> list[str]:
-        """What it says came."""
-        return [line.stream for line in await self.lines(data, piece) if line.stream]
-
-    async def lines(self, data: bytes, piece: int = 100_000) -> list[PullProgress]:
-        async with aclosing(pieces(data, piece)) as body, self.images.load(body) as progress:
-            return [line async for line in progress]
-
-    def files(self, name: str) -> list[bytes]:
-        """The layers that a task with this image would unpack."""
-        image = self.images.find(name)
-        resolved = self.registry.resolve(source_of(image).full, image.architecture)
-        return [path.read_bytes() for _, path, _ in resolved.layers]
-
-
-async def pieces(data: bytes, size: int) -> AsyncGenerator[bytes, None]:
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[tuple[Registry, int]]:
-    registry = Registry(tmp_path)
-    yield registry, registry.serve()
-    registry.close()
-
-
-async def any_login(_registry: str, _refused: str) -> Login:
-    await trio.lowlevel.checkpoint()
-    return ANY_LOGIN
-
-
-@pytest.fixture
-async def loads(world: World, port: tuple[Registry, int]) -> AsyncIterator[Loads]:
-    async with RegistryClient({}, (), any_login, retries=QUICK) as client:
-        yield Loads(world, port[0], client, f"127.0.0.1:{port[1]}")
 
 
 FORMS: dict[str, Callable[[Parts], Sequence[Member]]] = {
