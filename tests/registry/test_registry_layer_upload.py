@@ -1,4 +1,4 @@
-"""Layers whose length nobody knows become blobs, piece by piece, under the digest that they turn out to have."""
+"""Layers whose length nobody knows become blobs, under the digest that they turn out to have."""
 
 from __future__ import annotations
 
