@@ -12,6 +12,7 @@ from sockerless_ecs.engine.values import (
     Credentials,
     DiskUsage,
     ImageRemoved,
+    ImportRequest,
     PullProgress,
     SystemInfo,
     TerminalSize,
@@ -225,6 +226,15 @@ class Images(Protocol):
         """From a tar (docker-archive or OCI layout), streamed to ECR; the last lines name what was loaded.
 
         Entering or iterating raises InvalidParameter for what is no image, Unavailable when ECR fails.
+        """
+
+    def import_(
+        self, wanted: ImportRequest, body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """A tar of a file system, as an image of one layer; the last line is its id.
+
+        Calling or entering raises what is wrong with the request, iterating InvalidParameter for what is no
+        tar, Unavailable when ECR or the address fails.
         """
 
     async def tag(self, name: str, repository: str, tag: str) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import replace
 
 from sockerless_ecs.engine import image_listing
 from sockerless_ecs.engine.contract import Filters
-from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_names import ImageNames, new_name
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_removal import removal
+from sockerless_ecs.engine.importing import Importer
 from sockerless_ecs.engine.loading import Loader
-from sockerless_ecs.engine.values import Credentials, ImageRemoved, PullProgress
+from sockerless_ecs.engine.values import Credentials, ImageRemoved, ImportRequest, PullProgress
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
@@ -33,6 +33,7 @@ class EngineImages:
         architecture: str,
         puller: Puller,
         loader: Loader,
+        importer: Importer,
     ) -> None:
         self._ledger = ledger
         self._names = names
@@ -40,6 +41,7 @@ class EngineImages:
         self._platform = Platform(architecture={"x86_64": "amd64"}.get(architecture, architecture))
         self._puller = puller
         self._loader = loader
+        self._importer = importer
 
     def pull(
         self,
@@ -101,9 +103,20 @@ class EngineImages:
                 short = references.familiar(references.parse(image.ref))
                 yield PullProgress(stream=f"Loaded image: {short}\n")
 
+    def import_(
+        self, wanted: ImportRequest, body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """A tar of a file system, as an image of one layer; the last line is its id.
+
+        Calling or entering raises what is wrong with the request, iterating InvalidParameter for what is no
+        tar, Unavailable when ECR or the address fails. Nothing is recorded then.
+        """
+        platform = parse_platform(wanted.platform) if wanted.platform else self._platform
+        return self._importer.import_(wanted, platform, body)
+
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name; what had it before loses it."""
-        wanted = _new_name(repository, tag)
+        wanted = new_name(repository, tag)
         image = self.find(name)
         await self._names.give(self._names.renamed(image, wanted, now_ns()))
         self._tell("tag", image, references.familiar(wanted))
@@ -126,20 +139,6 @@ class EngineImages:
 
     def _tell(self, action: str, image: Image, name: str) -> None:
         self._bus.emit("image", action, image.id, {**image.config.labels, "name": name})
-
-
-def _new_name(repository: str, tag: str) -> references.Reference:
-    """What `docker tag` makes of its two parameters; raises InvalidParameter in Docker's words."""
-    wanted = references.parse(repository)
-    if wanted.digest is not None:
-        raise InvalidParameter("cannot import digest reference")
-    if tag:
-        if not references.is_tag(tag):
-            raise InvalidParameter("invalid tag format")
-        wanted = replace(wanted, tag=tag)
-    if wanted.repository == "library/sha256":
-        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
-    return wanted.or_latest()
 
 
 def _login(credentials: Credentials | None) -> Login | None:

@@ -9,6 +9,7 @@ from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.importing import Importer
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.model.sources import Sources
 from sockerless_ecs.rooms.ground import Ground
@@ -17,29 +18,37 @@ from sockerless_ecs.rooms.services import Services
 
 def build_images(ground: Ground, services: Services) -> EngineImages:
     """Where they come from, and where they are kept."""
-    settings, names = ground.settings.images, ImageNames(ground.ledger)
-    repository = ImageRepository(
+    settings, ledger, registry, bus = ground.settings.images, ground.ledger, ground.registry, services.bus
+    names = ImageNames(ledger)
+    repository = image_repository(ground)
+    return EngineImages(
+        ledger=ledger,
+        names=names,
+        bus=bus,
+        architecture=ground.settings.ecs.architecture,
+        puller=Puller(
+            ledger=ledger,
+            names=names,
+            registry=registry,
+            bus=bus,
+            sources=Sources(settings.sources),
+            fresh_seconds=_fresh_seconds(settings),
+        ),
+        loader=Loader(repository),
+        importer=Importer(repository=repository, names=names, bus=bus),
+    )
+
+
+def image_repository(ground: Ground) -> ImageRepository:
+    """Where images are kept that exist nowhere else."""
+    settings = ground.settings.images
+    return ImageRepository(
         ecr=ground.ecr,
         registry=ground.registry,
         name=settings.repository,
         tags=ground.settings.ecs.tags,
         scan_on_push=settings.scan_on_push,
         expire_days=settings.expire_days,
-    )
-    return EngineImages(
-        ledger=ground.ledger,
-        names=names,
-        bus=services.bus,
-        architecture=ground.settings.ecs.architecture,
-        puller=Puller(
-            ledger=ground.ledger,
-            names=names,
-            registry=ground.registry,
-            bus=services.bus,
-            sources=Sources(settings.sources),
-            fresh_seconds=_fresh_seconds(settings),
-        ),
-        loader=Loader(repository),
     )
 
 

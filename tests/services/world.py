@@ -23,6 +23,7 @@ from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.importing import Importer
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
@@ -109,6 +110,7 @@ def engine_images(
         architecture="x86_64",
         puller=Puller(ledger=ledger, names=names, registry=registry, bus=bus, sources=sources, **pulling),
         loader=Loader(repository),
+        importer=Importer(repository=repository, names=names, bus=bus),
     )
 
 

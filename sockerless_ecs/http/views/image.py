@@ -27,6 +27,7 @@ def image_view(image: Image, records: Sequence[Image], version: Version = (0, 0)
         repo_digests=digests(records),
         created=image.created or ZERO_TIME,
         author=image.author,
+        comment=image.comment,
         config=config_view(image.config, image=""),
         architecture=image.architecture,
         variant=image.variant or UNSET,
