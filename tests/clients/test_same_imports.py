@@ -42,7 +42,7 @@ def names_and_messages(docker: Recorder) -> None:
 
 
 def refusals(docker: Recorder) -> None:
-    for query in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"repo": "BAD"},
         {"repo": "x@sha256:" + "1" * 64},
         {"repo": "x", "tag": "b d"},
@@ -50,7 +50,8 @@ def refusals(docker: Recorder) -> None:
         {"platform": "windows/amd64"},
         {"changes": "RUN x"},
         {"repo": "BAD", "changes": "RUN x"},
-    ):
+    )
+    for query in wrong:
         docker.call("POST", "/images/create", content=_FILES, fromSrc="-", **query)
     docker.call("POST", "/images/create", content=b"nonsense" * 100, fromSrc="-")
     docker.call("POST", "/images/create", content=_FILES[:700], fromSrc="-")
