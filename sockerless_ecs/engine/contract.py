@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sockerless_ecs.engine.values import (
     AttachOptions,
+    CommitRequest,
     Created,
     Credentials,
     DiskUsage,
@@ -169,6 +170,14 @@ class Containers(Protocol):
 
         InvalidParameter for what is no tar, leaves the directory or is too large. A failure half-way leaves
         what was unpacked so far, as in Docker.
+        """
+
+    async def commit(self, ref: str, wanted: CommitRequest) -> str:
+        """An image of its files and its configuration; the image's id.
+
+        InvalidParameter for a bad name or change, Conflict when its files went with their task,
+        Unimplemented where no agent can read them. Cancelled or failed it records nothing, and the container
+        goes on.
         """
 
 

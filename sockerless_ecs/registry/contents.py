@@ -13,11 +13,11 @@ from sockerless_ecs.model.reference import Reference, familiar
 from sockerless_ecs.registry.client import RegistryClient
 from sockerless_ecs.registry.compression import Unpacked
 from sockerless_ecs.registry.layer_names import MOST_ENTRIES, LayerNames
+from sockerless_ecs.registry.manifest import is_foreign
 
 _LAYER_BYTES = 1 << 40
 _KEPT_ENTRIES = 1_000_000
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
-_FOREIGN = ("foreign", "nondistributable")
 
 Node = dict[str, "Node | None"]
 """A directory: its names; what is none is None."""
@@ -115,7 +115,7 @@ class ImageContents:
         tree = Tree()
         _, manifest = await self._registry.raw_manifest(reference)
         for layer in manifest.layers:
-            if any(mark in layer.media_type for mark in _FOREIGN):
+            if is_foreign(layer):
                 raise Unimplemented(
                     f"the files of {familiar(reference)} cannot be listed: it has a layer that is not in its "
                     "registry"

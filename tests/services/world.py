@@ -14,11 +14,13 @@ import trio.testing
 from sockerless_ecs.agent import AgentClient
 from sockerless_ecs.aws import Ecr
 from sockerless_ecs.engine.attaching import Attaching
+from sockerless_ecs.engine.committing import Committer
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
+from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_repository import ImageRepository
@@ -217,6 +219,18 @@ class World:
             default_memory_mib=512,
         )
         self.logs = Logs(ledger=ledger, tails=self.tails, archive=Archive(outside.cloud, "/g"))
+        self.container_files = Files(
+            ledger=ledger,
+            launcher=self.launcher,
+            uploads=self.uploads,
+            files=self.files,
+            contents=outside.contents,
+            bus=self.bus,
+            place=PLACE,
+        )
+        self.control = Control(
+            ledger=ledger, launcher=self.launcher, restarts=self.restarts, bus=self.bus, ecs=ecs
+        )
         self.containers = EngineContainers(
             ledger=ledger,
             launcher=self.launcher,
@@ -227,19 +241,10 @@ class World:
             logs=self.logs,
             attaching=Attaching(ledger=ledger, logs=self.logs, bus=self.bus),
             watching=Watching(ledger=ledger, bus=self.bus),
-            files=Files(
-                ledger=ledger,
-                launcher=self.launcher,
-                uploads=self.uploads,
-                files=self.files,
-                contents=outside.contents,
-                bus=self.bus,
-                place=PLACE,
-            ),
+            files=self.container_files,
             bus=self.bus,
-            control=Control(
-                ledger=ledger, launcher=self.launcher, restarts=self.restarts, bus=self.bus, ecs=ecs
-            ),
+            control=self.control,
+            committer=self.committer(outside.registry, FakeEcr()),
             nursery=services,
         )
         self.execs = EngineExecs(ledger=ledger, bus=self.bus)
@@ -250,6 +255,18 @@ class World:
             instance_id="i",
             name="n",
             architecture="arm64",
+        )
+
+    def committer(self, registry: RegistryClient, ecr: Ecr) -> Committer:
+        """Commits through a registry into ECR."""
+        return Committer(
+            names=ImageNames(self.ledger),
+            image_files=ImageFiles(ledger=self.ledger, registry=registry),
+            registry=registry,
+            repository=ImageRepository(ecr=ecr, registry=registry, name="loaded", tags={}),
+            files=self.container_files,
+            control=self.control,
+            bus=self.bus,
         )
 
     def connect(self, task: Task) -> AgentClient:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from sockerless_ecs.engine.values import Credentials, ImportRequest
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.http.credentials import credentials
+from sockerless_ecs.http.handlers.commits import commit
 from sockerless_ecs.http.internal.images import remove
 from sockerless_ecs.http.progress import write_progress
 from sockerless_ecs.http.route import Call, Output, Reply, Route, Streamed, json_reply
-from sockerless_ecs.http.shapes.image import ImageDeletedView, ImageSummaryView, ImageView, ProgressLine
+from sockerless_ecs.http.shapes.create import CreateBody
+from sockerless_ecs.http.shapes.image import (
+    CommittedView,
+    ImageDeletedView,
+    ImageSummaryView,
+    ImageView,
+    ProgressLine,
+)
 from sockerless_ecs.http.views.image import image_summaries, image_view
 from sockerless_ecs.model import reference as references
 
@@ -95,6 +103,17 @@ async def load(call: Call) -> Streamed:
 _ONE = "/images/<refs:ref>"
 
 ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/commit",
+        operation="ImageCommit",
+        summary="Make an image of a container",
+        handle=commit,
+        query=("container", "repo", "tag", "comment", "author", "pause", "changes"),
+        body=CreateBody,
+        answer=CommittedView,
+        status=201,
+    ),
     Route(
         method="POST",
         path="/images/create",

@@ -34,7 +34,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("POST", "/build/cancel", "BuildCancel", "build cancel", _BUILD),
     Unbuilt("POST", "/session", "Session", "session", _BUILD),
     Unbuilt("POST", "/grpc", "Grpc", "grpc", _BUILD),
-    Unbuilt("POST", "/commit", "ImageCommit", "commit", _BUILD),
     Unbuilt("GET", "/images/search", "ImageSearch", "image search", "search at the registry, pull by name"),
     Unbuilt("GET", "/images/get", "ImageGetAll", "image save", _LAYERS),
     Unbuilt("GET", "/images/<refs:ref>/get", "ImageGet", "image save", _LAYERS),

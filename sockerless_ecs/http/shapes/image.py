@@ -72,6 +72,12 @@ class ImageDeletedView(Answer, frozen=True, kw_only=True, omit_defaults=True):
     deleted: str = ""
 
 
+class CommittedView(Answer, frozen=True, kw_only=True):
+    """The image that a container has become."""
+
+    id: str
+
+
 class PullBody(Request, frozen=True, kw_only=True):
     """What a frontend asks to be pulled."""
 
