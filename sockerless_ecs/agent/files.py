@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,11 +18,12 @@ from sockerless_ecs.agent.client import AgentClient
 from sockerless_ecs.agent.exchange import Upgraded
 from sockerless_ecs.agent.protocol import AgentLost
 from sockerless_ecs.agent.tls import TlsStream
-from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError
+from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unimplemented
 from sockerless_ecs.model.files import PathStat
 
 _ANSWER_LIMIT = 64 * 1024
 _FRAME_BYTES = 1024 * 1024
+_PATHS_AT_ONCE = 200
 _FAILURES: dict[str, type[SockerlessError]] = {
     "not_found": NotFound,
     "bad_request": InvalidParameter,
@@ -121,6 +123,51 @@ async def changed(agent: AgentClient) -> AsyncGenerator[AsyncIterator[ChangedPat
     """Every path of the root file system that was changed since the agent started, and perhaps others."""
     async with agent.upgraded("GET", "/changes") as upgraded:
         yield _ChangedPaths(upgraded)
+
+
+@asynccontextmanager
+async def pack(agent: AgentClient, paths: Iterable[str]) -> AsyncGenerator[AsyncIterator[bytes]]:
+    """A tar of paths in their order, as a layer has them; one that ends in `/` with all that is below it.
+
+    Paths that are gone are left out, and what is mounted, made for every container, or the agent's own.
+    Raises Unimplemented for an agent that is too old for it.
+    """
+    failure: Exception | None = None
+    async with AsyncExitStack() as stack:
+        try:
+            upgraded = await stack.enter_async_context(agent.upgraded("POST", "/pack"))
+        except NotFound as error:
+            raise Unimplemented(
+                "the container's agent is older than the daemon and packs no layers: start the container anew"
+            ) from error
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_send_frames, upgraded.stream, _Joined(paths))
+            try:
+                yield AgentArchive(PathStat(name="/", size=0, mode=0, mtime_ns=0), upgraded)
+            except Exception as error:  # noqa: BLE001 - taken past the nursery, which would wrap it
+                failure = error
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class _Joined:
+    """Paths as bytes, each ended by a zero byte, many to a piece."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = iter(paths)
+
+    def __aiter__(self) -> _Joined:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        piece = b"".join(
+            path.encode("utf-8", "surrogateescape") + b"\0" for path in islice(self._paths, _PATHS_AT_ONCE)
+        )
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
 class _ChangedPaths:

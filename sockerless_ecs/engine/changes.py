@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from sockerless_ecs.model.files import Change, ChangeKind
@@ -25,31 +26,52 @@ class Changed(Protocol):
         """All that a directory has now."""
 
 
-async def changes(changed: AsyncIterator[Changed], image: Tree) -> list[Change]:
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A path that is not as in the image; a byte that is no UTF-8 is a lone surrogate."""
+
+    path: str
+    kind: ChangeKind
+    moved: bool = False
+    """It came to where it is with all that is below it, of which nothing is told."""
+
+
+async def differences(changed: AsyncIterator[Changed], image: Tree) -> Sequence[Difference]:
     """By path, each once; the directories above a change are modified, of what went only the top is told."""
     found: dict[str, ChangeKind] = {}
     new: dict[str, list[str]] = {}
+    moved: set[str] = set()
     async for one in changed:
         known = image.has(one.path)
         if one.path != "/":
             found[one.path] = ChangeKind.MODIFIED if known else ChangeKind.ADDED
+            moved.discard(one.path)
         if not one.directory:
             continue
-        above = one.path.rstrip("/")
+        below = {f"{one.path.rstrip('/')}/{name}" for name in one.entries}
         if known:
-            for name in image.names(one.path) - set(one.entries):
-                found[f"{above}/{name}"] = ChangeKind.DELETED
-            new[one.path] = [f"{above}/{name}" for name in set(one.entries) - image.names(one.path)]
+            before = {f"{one.path.rstrip('/')}/{name}" for name in image.names(one.path)}
+            found.update(dict.fromkeys(before - below, ChangeKind.DELETED))
+            new[one.path] = list(below - before)
         else:  # what was moved to here has not changed itself
-            for name in one.entries:
-                found.setdefault(f"{above}/{name}", ChangeKind.ADDED)
+            unknown = below - found.keys()
+            found.update(dict.fromkeys(unknown, ChangeKind.ADDED))
+            moved |= unknown
     _forget_mounted(found, new)
     for path in tuple(found):
         while path := path.rpartition("/")[0]:
             found.setdefault(path, ChangeKind.MODIFIED)
     return [
-        Change(path=_shown(path), kind=found[path])
+        Difference(path, found[path], path in moved)
         for path in sorted(found, key=lambda path: path.split("/"))
+    ]
+
+
+def shown(found: Iterable[Difference]) -> Sequence[Change]:
+    """As clients are told; names that are no UTF-8 as Docker's JSON has them."""
+    return [
+        Change(path=one.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), kind=one.kind)
+        for one in found
     ]
 
 
@@ -58,8 +80,3 @@ def _forget_mounted(found: dict[str, ChangeKind], new: Mapping[str, Sequence[str
     for path, names in new.items():
         if not found.keys() >= set(names):
             found.pop(path, None)
-
-
-def _shown(path: str) -> str:
-    """Names that are no UTF-8 as Docker's JSON has them."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

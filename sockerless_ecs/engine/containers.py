@@ -10,6 +10,7 @@ import trio
 from trio_util import AsyncValue
 
 from sockerless_ecs.engine.attaching import Attaching
+from sockerless_ecs.engine.committing import Committer
 from sockerless_ecs.engine.contract import Archive, Filters, Streams, Waiting
 from sockerless_ecs.engine.control import Control, told
 from sockerless_ecs.engine.creating import Creator
@@ -18,7 +19,7 @@ from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
 from sockerless_ecs.engine.processes import Watching
 from sockerless_ecs.engine.updating import Updater
-from sockerless_ecs.engine.values import AttachOptions, Created, TerminalSize
+from sockerless_ecs.engine.values import AttachOptions, CommitRequest, Created, TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotModified
 from sockerless_ecs.model import agentless, signals
 from sockerless_ecs.model.container import Container, ContainerUpdate, CreateRequest, ExitStatus
@@ -72,6 +73,7 @@ class EngineContainers:
         watching: Watching,
         bus: EventBus,
         control: Control,
+        committer: Committer,
         nursery: trio.Nursery,
     ) -> None:
         self._ledger = ledger
@@ -86,6 +88,7 @@ class EngineContainers:
         self._watching = watching
         self._bus = bus
         self._control = control
+        self._committer = committer
         self._nursery = nursery
 
     async def create(self, request: CreateRequest) -> Created:
@@ -242,6 +245,10 @@ class EngineContainers:
             no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
             copy_uid_gid=copy_uid_gid,
         )
+
+    async def commit(self, ref: str, wanted: CommitRequest) -> str:
+        """An image of its files and its configuration; the image's id."""
+        return await self._committer.commit(self._ledger.find(self._with_agent(ref, "commit")), wanted)
 
     async def prune(self, filters: Filters) -> Sequence[str]:
         """Remove what is stopped; the ids that went."""

@@ -8,12 +8,14 @@ from typing import Protocol
 
 from sockerless_ecs.engine.values import (
     AttachOptions,
+    CommitRequest,
     Created,
     Credentials,
     DiskUsage,
     ImageRemoved,
     ImagesPruned,
     ImageStep,
+    ImportRequest,
     LoggedIn,
     PullProgress,
     SystemInfo,
@@ -174,6 +176,14 @@ class Containers(Protocol):
         what was unpacked so far, as in Docker.
         """
 
+    async def commit(self, ref: str, wanted: CommitRequest) -> str:
+        """An image of its files and its configuration; the image's id.
+
+        InvalidParameter for a bad name or change, Conflict when its files went with their task,
+        Unimplemented where no agent can read them. Cancelled or failed it records nothing, and the container
+        goes on.
+        """
+
 
 class Execs(Protocol):
     """More processes in a running container. Unknown: NotFound, `No such exec instance: …`."""
@@ -241,6 +251,15 @@ class Images(Protocol):
 
     def save(self, names: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A tar of images; entering raises NotFound, leaving what broke on the way."""
+
+    def import_(
+        self, wanted: ImportRequest, body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """A tar of a file system, as an image of one layer; the last line is its id.
+
+        Calling or entering raises what is wrong with the request, iterating InvalidParameter for what is no
+        tar, Unavailable when ECR or the address fails.
+        """
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name."""

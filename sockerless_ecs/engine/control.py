@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 import trio
@@ -156,6 +158,25 @@ class Control:
                 raise Conflict(f"Container {live.id} is not running") from refusal
         await self._unpaused(live, run_id)
 
+    @asynccontextmanager
+    async def held(self, live: Live) -> AsyncGenerator[None]:
+        """While this lasts its processes stand still, unless they do so already or there are none.
+
+        They go on when it is left, however that is: then a failure to let them is logged.
+        """
+        run_id = live.record.run_id
+        if live.record.state is not State.RUNNING or run_id is None:
+            yield
+            return
+        try:
+            await self._hold(live)
+            yield
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(_ANSWER_SECONDS) as patience:
+                await self._release(live, run_id)
+            if patience.cancelled_caught:
+                _LOG.warning("left_paused", container_id=live.id, reason="its agent does not answer")
+
     def tell(self, live: Live, action: str, **more: str) -> None:
         """An event of this container."""
         self._bus.emit("container", action, live.id, {**attributes(live.record), **more})
@@ -182,6 +203,29 @@ class Control:
             _LOG.info("not_unpaused", container_id=live.id, reason=str(error))
             return
         await self._unpaused(live, run_id)
+
+    async def _hold(self, live: Live) -> None:
+        """Pause it, also while we are cancelled: what is on its way must not arrive after its undoing."""
+        with (
+            trio.CancelScope(shield=True),
+            trio.move_on_after(_ANSWER_SECONDS) as patience,
+            suppress(Conflict),  # it has just ended
+        ):
+            await self.pause(live)
+        if patience.cancelled_caught:
+            raise Unavailable(f"the agent of container {live.id} does not answer now; it was not paused")
+
+    async def _release(self, live: Live, run_id: RunId) -> None:
+        """Let a run go on, if we have paused it or may have."""
+        try:
+            agent = await live.reach()
+            if live.record.run_id != run_id or not live.record.state.alive:
+                return
+            with suppress(Conflict):  # it has ended, or somebody was faster
+                await agent.unpause(run_id)
+            await self._unpaused(live, run_id)
+        except SockerlessError as error:
+            _LOG.warning("left_paused", container_id=live.id, reason=str(error))
 
     async def _unpaused(self, live: Live, run_id: RunId) -> None:
         if live.record.state is State.PAUSED and live.record.run_id == run_id:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import trio
 
 from sockerless_ecs.agent import AgentClient, AgentLost, AgentUnreachable, WrongAgent
-from sockerless_ecs.engine.changes import Changed, changes
+from sockerless_ecs.engine.changes import Changed, Difference, differences, shown
 from sockerless_ecs.engine.contract import Archive
+from sockerless_ecs.engine.layering import Layer, packed_paths
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, Unavailable, Unimplemented
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.container import Container
 from sockerless_ecs.model.files import Change, PathStat
 from sockerless_ecs.model.lifecycle import State
-from sockerless_ecs.registry import Contents, Unpacked
+from sockerless_ecs.registry import Contents, Tree, Unpacked
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.launcher import Launcher
 from sockerless_ecs.services.ledger import Ledger, Live
@@ -48,6 +50,11 @@ class AgentFiles(Writer, Protocol):
 
     def export(self, agent: AgentClient) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A tar of everything."""
+
+    def pack(
+        self, agent: AgentClient, paths: Iterable[str]
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A tar of these paths, in their order."""
 
 
 class Files:
@@ -108,19 +115,49 @@ class Files:
     async def changes(self, ref: str) -> Sequence[Change]:
         """What differs from the image; Unimplemented for an image whose files cannot be listed."""
         live = self._ledger.find(ref)
-        record = live.record
-        if _HOST_LABEL in record.config.labels:
+        self.check_own(live, "diff")
+        tree = await self.tree(live)
+        return shown(await self._ask(live, lambda agent: self._compared(live, agent, tree)))
+
+    def check_own(self, live: Live, what: str) -> None:
+        """Raises Unimplemented, for `what`, for a container whose image has no files of its own."""
+        if _HOST_LABEL in live.record.config.labels:
             raise Unimplemented(
-                "container diff: the image host stands for the sandbox's own machine and has no files of its "
-                "own that a container could be compared with; use another image"
+                f"container {what}: the image host stands for the sandbox's own machine and has no files of "
+                "its own that a container could be compared with; use another image"
             )
-        tree = await self._contents.tree(record.image_id, references.parse(record.image_pull))
 
-        async def compare(agent: AgentClient) -> list[Change]:
-            async with self._files.changed(agent) as changed:
-                return await changes(changed, tree)
+    async def tree(self, live: Live) -> Tree:
+        """The files of its image; Unimplemented where they cannot be listed."""
+        return await self._contents.tree(live.record.image_id, references.parse(live.record.image_pull))
 
-        return await self._ask(live, compare)
+    def untouched(self, live: Live) -> bool:
+        """Whether its files are its image's: it has not started, and nothing was copied into it."""
+        return live.record.state is State.CREATED and not self._uploads.has(live.id)
+
+    async def present(self, live: Live) -> None:
+        """Have its files where they can be read; raises Conflict when they went with their task."""
+        await self._agent(live)
+
+    @asynccontextmanager
+    async def layer(self, live: Live, tree: Tree) -> AsyncGenerator[AsyncIterator[bytes] | None]:
+        """What it has made of its image, as a layer's tar; None for nothing."""
+        found = await self._ask(live, lambda agent: self._compared(live, agent, tree))
+        if not found:
+            yield None
+            return
+        async with AsyncExitStack() as stack:
+
+            async def begin(agent: AgentClient) -> AsyncIterator[bytes]:
+                return await stack.enter_async_context(self._files.pack(agent, packed_paths(found)))
+
+            yield Layer(found, await self._ask(live, begin))
+
+    async def _compared(self, live: Live, agent: AgentClient, tree: Tree) -> Sequence[Difference]:
+        volumes = tuple(f"{volume.rstrip('/')}/" for volume in live.record.config.volumes)
+        async with self._files.changed(agent) as changed:
+            found = await differences(_OutsideOf(volumes, changed), tree)
+        return [replace(one, moved=False) if f"{one.path}/".startswith(volumes) else one for one in found]
 
     async def write_archive(
         self,
@@ -220,6 +257,22 @@ class Files:
 
     def _tell(self, live: Live, action: str) -> None:
         self._bus.emit("container", action, live.id, attributes(live.record))
+
+
+class _OutsideOf:
+    """What has changed in no volume (paths that end in `/`): that is none of the image's."""
+
+    def __init__(self, volumes: tuple[str, ...], changed: AsyncIterator[Changed]) -> None:
+        self._volumes = volumes
+        self._changed = changed
+
+    def __aiter__(self) -> _OutsideOf:
+        return self
+
+    async def __anext__(self) -> Changed:
+        while f"{(one := await anext(self._changed)).path}/".startswith(self._volumes):
+            pass
+        return one
 
 
 def rooted(path: str) -> str:

@@ -123,6 +123,20 @@ class ImageNames:
             self._ledger.images[image.ref] = image
 
 
+def new_name(repository: str, tag: str) -> references.Reference:
+    """What Docker makes of the two parameters that name an image; raises InvalidParameter in its words."""
+    wanted = references.parse(repository)
+    if wanted.digest is not None:
+        raise InvalidParameter("cannot import digest reference")
+    if tag:
+        if not references.is_tag(tag):
+            raise InvalidParameter("invalid tag format")
+        wanted = replace(wanted, tag=tag)
+    if wanted.repository == "library/sha256":
+        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
+    return wanted.or_latest()
+
+
 def left_alone(image: Image) -> Image:
     """The record of an image whose last tag went: under its digest where a registry gave one, else its id."""
     if image.digest:

@@ -10,15 +10,23 @@ from sockerless_ecs.engine import image_listing
 from sockerless_ecs.engine.contract import Filters
 from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_history import history
-from sockerless_ecs.engine.image_names import ImageNames
+from sockerless_ecs.engine.image_names import ImageNames, new_name
 from sockerless_ecs.engine.image_pruning import Pruner
 from sockerless_ecs.engine.image_pulling import Puller
 from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_removal import removal
 from sockerless_ecs.engine.image_saving import Saver
+from sockerless_ecs.engine.importing import Importer
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.registries import login_of
-from sockerless_ecs.engine.values import Credentials, ImageRemoved, ImagesPruned, ImageStep, PullProgress
+from sockerless_ecs.engine.values import (
+    Credentials,
+    ImageRemoved,
+    ImagesPruned,
+    ImageStep,
+    ImportRequest,
+    PullProgress,
+)
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
@@ -44,6 +52,7 @@ class EngineImages:
         saver: Saver,
         files: ImageFiles,
         pruner: Pruner,
+        importer: Importer,
     ) -> None:
         self._ledger = ledger
         self._names = names
@@ -55,6 +64,7 @@ class EngineImages:
         self._saver = saver
         self._files = files
         self._pruner = pruner
+        self._importer = importer
 
     def pull(
         self,
@@ -131,9 +141,20 @@ class EngineImages:
         """A tar of images; entering raises NotFound, leaving what broke on the way."""
         return self._saver.save(names)
 
+    def import_(
+        self, wanted: ImportRequest, body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """A tar of a file system, as an image of one layer; the last line is its id.
+
+        Calling or entering raises what is wrong with the request, iterating InvalidParameter for what is no
+        tar, Unavailable when ECR or the address fails. Nothing is recorded then.
+        """
+        platform = parse_platform(wanted.platform) if wanted.platform else self._platform
+        return self._importer.import_(wanted, platform, body)
+
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name; what had it before loses it."""
-        wanted = _new_name(repository, tag)
+        wanted = new_name(repository, tag)
         image = self.find(name)
         await self._names.give(self._names.renamed(image, wanted, now_ns()))
         self._tell("tag", image, references.familiar(wanted))
@@ -166,17 +187,3 @@ class EngineImages:
 
     def _tell(self, action: str, image: Image, name: str) -> None:
         self._bus.emit("image", action, image.id, {**image.config.labels, "name": name})
-
-
-def _new_name(repository: str, tag: str) -> references.Reference:
-    """What `docker tag` makes of its two parameters; raises InvalidParameter in Docker's words."""
-    wanted = references.parse(repository)
-    if wanted.digest is not None:
-        raise InvalidParameter("cannot import digest reference")
-    if tag:
-        if not references.is_tag(tag):
-            raise InvalidParameter("invalid tag format")
-        wanted = replace(wanted, tag=tag)
-    if wanted.repository == "library/sha256":
-        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
-    return wanted.or_latest()

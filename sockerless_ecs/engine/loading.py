@@ -6,8 +6,6 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-import trio
-
 from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository
 from sockerless_ecs.engine.values import PullProgress
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
@@ -15,9 +13,9 @@ from sockerless_ecs.registry import Described, Platform, RepositoryTarget
 from sockerless_ecs.registry.bundle import Blob, Bundle, BundledImage
 from sockerless_ecs.registry.compression import Unpacked
 from sockerless_ecs.registry.digest import digest_of
-from sockerless_ecs.registry.layer import LayerDigest, layer_type
+from sockerless_ecs.registry.layer import layer_type
+from sockerless_ecs.registry.layer_upload import LayerUpload
 from sockerless_ecs.registry.tarball import Entry, Tarball
-from sockerless_ecs.registry.upload import CHUNK_BYTES
 
 _LARGEST_BYTES = 200 << 30
 """More than the largest Fargate task could unpack."""
@@ -109,22 +107,22 @@ class Loading:
         self, tar: Tarball, entry: Entry, head: bytes, kind: str
     ) -> AsyncGenerator[PullProgress, None]:
         """Send a layer on, a chunk at a time."""
-        target = await self._target()
-        upload = await target.upload()
-        digest, sent = LayerDigest(kind, entry.name), 0
-        while sent < entry.size:
-            chunk = await _chunk(tar, head if sent == 0 else b"", min(CHUNK_BYTES, entry.size - sent))
-            await trio.to_thread.run_sync(digest.feed, chunk)
-            await upload.send(chunk)
-            sent += len(chunk)
-            yield PullProgress(
-                status="Loading layer", id=_shown(entry), current_bytes=sent, total_bytes=entry.size
-            )
+        upload = LayerUpload(await self._target(), kind, entry.name)
+        piece, told = head, 0
+        while piece:
+            await upload.feed(piece)
+            if upload.sent > told:
+                told = upload.sent
+                yield _bar(entry, told)
+            piece = await tar.read(_PIECE_BYTES)
+        await upload.flush()
+        if upload.sent > told:
+            yield _bar(entry, upload.sent)
         known = _named_digest(entry)
-        if known and known != digest.digest:
+        if known and known != upload.digest:
             raise InvalidParameter(f"{entry.name}: the archive has something else under this digest")
-        await upload.finish(digest.digest)
-        blob = Blob(digest=digest.digest, size=entry.size, media_type=kind, diff_id=digest.diff_id)
+        layer = await upload.finish()
+        blob = Blob(digest=upload.digest, size=entry.size, media_type=kind, diff_id=layer.diff_id)
         self._bundle.add(entry.name, blob)
 
     async def _push(self, bundled: BundledImage) -> None:
@@ -150,18 +148,14 @@ class Loading:
         return self._open.target
 
 
-async def _chunk(tar: Tarball, begun: bytes, size: int) -> bytes:
-    pieces, left = [begun], size - len(begun)
-    while left:
-        pieces.append(await tar.read(min(left, _PIECE_BYTES)))
-        left -= len(pieces[-1])
-    return b"".join(pieces)
-
-
 def _named_digest(entry: Entry) -> str:
     """What the name says that the content is."""
     found = _BLOB.fullmatch(entry.name)
     return f"sha256:{found['digits']}" if found else ""
+
+
+def _bar(entry: Entry, sent: int) -> PullProgress:
+    return PullProgress(status="Loading layer", id=_shown(entry), current_bytes=sent, total_bytes=entry.size)
 
 
 def _shown(entry: Entry) -> str:

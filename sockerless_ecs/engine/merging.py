@@ -1,4 +1,4 @@
-"""Filling a container's configuration from its image, by Docker's rules."""
+"""Filling a container's configuration from its image, and a new image's from its container."""
 
 from __future__ import annotations
 
@@ -39,6 +39,44 @@ def merged(config: ContainerConfig, image: ImageConfig, container_id: ContainerI
         volumes=_union(config.volumes, image.volumes),
         stop_signal=config.stop_signal or image.stop_signal,
         healthcheck=_healthcheck(config.healthcheck, image.healthcheck),
+    )
+
+
+def image_config(config: ContainerConfig) -> ImageConfig:
+    """What an image takes over of a container's configuration."""
+    return ImageConfig(
+        user=config.user,
+        env=config.env,
+        cmd=config.cmd,
+        entrypoint=config.entrypoint,
+        working_dir=config.working_dir,
+        labels=config.labels,
+        exposed_ports=config.exposed_ports,
+        volumes=config.volumes,
+        stop_signal=config.stop_signal,
+        healthcheck=config.healthcheck,
+    )
+
+
+def filled(config: ImageConfig, container: ImageConfig) -> ImageConfig:
+    """A configuration to commit, with what it leaves open taken from the container's."""
+    entrypoint, cmd = config.entrypoint, config.cmd
+    if not entrypoint:
+        cmd = cmd or container.cmd
+        if entrypoint is None:
+            entrypoint = container.entrypoint
+    return replace(
+        config,
+        user=config.user or container.user,
+        env=_env(config.env, container.env),
+        entrypoint=entrypoint,
+        cmd=cmd,
+        working_dir=config.working_dir or container.working_dir,
+        labels={**container.labels, **config.labels},
+        exposed_ports=_union(config.exposed_ports, container.exposed_ports),
+        volumes=_union(config.volumes, container.volumes),
+        stop_signal=config.stop_signal or container.stop_signal,
+        healthcheck=_healthcheck(config.healthcheck, container.healthcheck),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sockerless_ecs.model.container import Container
-from sockerless_ecs.model.image import Image
+from sockerless_ecs.model.image import Image, ImageConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class SystemInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullProgress:
-    """One line of the answer to a pull or a load."""
+    """One line of the answer to a pull, a load or an import."""
 
     status: str = ""
     id: str = ""
@@ -51,6 +51,38 @@ class PullProgress:
     """It is about a part of the work (a layer), bar or not."""
     pushed: tuple[str, str, int] | None = None
     """For programs: the tag that the registry has now, the digest and the size of its manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What is to become an image, and what it is to be."""
+
+    source: str
+    """`-` = the request's body, else an address."""
+    repository: str = ""
+    """Empty = the image has no name."""
+    tag: str = ""
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    """A Dockerfile's instructions, done to its configuration."""
+    platform: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRequest:
+    """What is to become of a container's files: an image."""
+
+    repository: str = ""
+    """Empty = the image has no name."""
+    tag: str = ""
+    comment: str = ""
+    author: str = ""
+    pause: bool = True
+    """While its files are read."""
+    changes: tuple[str, ...] = ()
+    """A Dockerfile's instructions, done to its configuration."""
+    config: ImageConfig | None = None
+    """In place of the container's own, which fills in what it leaves out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

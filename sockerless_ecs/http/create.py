@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 import msgspec
+from msgspec.structs import replace
 
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.http.create_fields import (
@@ -32,6 +33,7 @@ from sockerless_ecs.model.container import (
     HostConfig,
     Ulimit,
 )
+from sockerless_ecs.model.image import ImageConfig
 
 _DEFAULT_NETWORKS = frozenset({"", "default", "bridge"})
 _LEAST_QUOTA_US = 1000
@@ -109,6 +111,26 @@ def _config(body: CreateBody, judge: Judge) -> ContainerConfig:
         healthcheck=healthcheck(body.healthcheck),
         stop_signal=body.stop_signal or "",
         stop_timeout=body.stop_timeout,
+    )
+
+
+def image_config(body: CreateBody) -> ImageConfig | None:
+    """The configuration of an image to be; None where the body says nothing of it."""
+    said = replace(body, host_config=None, networking_config=None)
+    if said == CreateBody():
+        return None
+    return ImageConfig(
+        user=body.user or "",
+        env=_environment(body.env or []),
+        cmd=_words(body.cmd),
+        entrypoint=_words(body.entrypoint),
+        working_dir=body.working_dir or "",
+        labels=_strings(body.labels),
+        exposed_ports=_ports(body.exposed_ports or {}),
+        volumes=tuple(sorted(body.volumes or ())),
+        stop_signal=body.stop_signal or "",
+        healthcheck=healthcheck(body.healthcheck),
+        on_build=tuple(body.on_build or ()),
     )
 
 

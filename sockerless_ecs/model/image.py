@@ -27,6 +27,8 @@ class ImageConfig:
     volumes: tuple[str, ...] = ()
     stop_signal: str = ""
     healthcheck: Healthcheck | None = None
+    on_build: tuple[str, ...] = ()
+    """Instructions for who builds upon it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

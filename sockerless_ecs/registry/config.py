@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,9 +29,11 @@ class ConfigFile:
     docker_version: str
     diff_ids: tuple[str, ...]
     history: tuple[Step, ...]
+    container: str = ""
+    """That it was committed from."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of an image's making; those that made a layer do so in the layers' order."""
 
     created: str | None = None
@@ -40,7 +43,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     empty_layer: bool = False
 
 
-class _Healthcheck(msgspec.Struct, rename="pascal"):
+class _Healthcheck(msgspec.Struct, rename="pascal", omit_defaults=True):
     test: list[str] | None = None
     interval: int = 0
     timeout: int = 0
@@ -49,7 +52,7 @@ class _Healthcheck(msgspec.Struct, rename="pascal"):
     retries: int = 0
 
 
-class _Config(msgspec.Struct, rename="pascal"):
+class _Config(msgspec.Struct, rename="pascal", omit_defaults=True):
     user: str | None = None
     env: list[str] | None = None
     cmd: list[str] | None = None
@@ -60,13 +63,15 @@ class _Config(msgspec.Struct, rename="pascal"):
     volumes: dict[str, Any] | None = None
     stop_signal: str | None = None
     healthcheck: _Healthcheck | None = None
+    on_build: list[str] | None = None
 
 
 class _RootFs(msgspec.Struct):
+    type: str = "layers"
     diff_ids: list[str] | None = None
 
 
-class _ConfigFile(msgspec.Struct):
+class _ConfigFile(msgspec.Struct, omit_defaults=True):
     architecture: str = ""
     os: str = ""
     variant: str | None = None
@@ -74,6 +79,7 @@ class _ConfigFile(msgspec.Struct):
     author: str | None = None
     comment: str | None = None
     docker_version: str | None = None
+    container: str | None = None
     config: _Config | None = None
     rootfs: _RootFs | None = None
     history: list[Step] | None = None
@@ -82,16 +88,43 @@ class _ConfigFile(msgspec.Struct):
 def read_config(body: bytes, name: str) -> ConfigFile:
     """The configuration file; raises `Unavailable` for what is none."""
     file = decode(body, _ConfigFile, f"{name}: its configuration cannot be read")
+    newest = file.history[-1] if file.history else Step()
     return ConfigFile(
         config=_image_config(file.config or _Config()),
         platform=Platform(os=file.os, architecture=file.architecture, variant=file.variant or ""),
         created=file.created or "",
         author=file.author or "",
-        comment=file.comment or "",
+        comment=file.comment or newest.comment or "",
         docker_version=file.docker_version or "",
         history=tuple(file.history or ()),
         diff_ids=tuple((file.rootfs.diff_ids if file.rootfs else None) or ()),
+        container=file.container or "",
     )
+
+
+def write_config(file: ConfigFile) -> bytes:
+    """The configuration file, as Docker writes it but for what is empty."""
+    return msgspec.json.encode(
+        _ConfigFile(
+            architecture=file.platform.architecture,
+            os=file.platform.os,
+            variant=file.platform.variant or None,
+            created=file.created or None,
+            author=file.author or None,
+            comment=file.comment or None,
+            docker_version=file.docker_version or None,
+            container=file.container or None,
+            config=_written(file.config),
+            rootfs=_RootFs(diff_ids=list(file.diff_ids)),
+            history=list(file.history),
+        )
+    )
+
+
+def created_at(time_ns: int) -> str:
+    """A time as the file has it."""
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
 
 
 def _image_config(config: _Config) -> ImageConfig:
@@ -106,6 +139,35 @@ def _image_config(config: _Config) -> ImageConfig:
         volumes=_keys(config.volumes),
         stop_signal=config.stop_signal or "",
         healthcheck=_healthcheck(config.healthcheck),
+        on_build=tuple(config.on_build or ()),
+    )
+
+
+def _written(config: ImageConfig) -> _Config:
+    check = config.healthcheck
+    return _Config(
+        user=config.user or None,
+        env=list(config.env) or None,
+        cmd=None if config.cmd is None else list(config.cmd),
+        entrypoint=None if config.entrypoint is None else list(config.entrypoint),
+        working_dir=config.working_dir or None,
+        labels=dict(config.labels) or None,
+        exposed_ports={port: {} for port in config.exposed_ports} or None,
+        volumes={volume: {} for volume in config.volumes} or None,
+        stop_signal=config.stop_signal or None,
+        healthcheck=_written_check(check) if check else None,
+        on_build=list(config.on_build) or None,
+    )
+
+
+def _written_check(check: Healthcheck) -> _Healthcheck:
+    return _Healthcheck(
+        test=list(check.test),
+        interval=check.interval_ns,
+        timeout=check.timeout_ns,
+        start_period=check.start_period_ns,
+        start_interval=check.start_interval_ns,
+        retries=check.retries,
     )
 
 

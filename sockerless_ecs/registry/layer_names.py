@@ -6,7 +6,7 @@ import posixpath
 import re
 import tarfile
 
-from sockerless_ecs.errors import Unavailable
+from sockerless_ecs.errors import SockerlessError, Unavailable
 
 _BLOCK = 512
 _LONGEST_EXTENSION = 1 << 20
@@ -18,9 +18,13 @@ _MORE_HOLES, _MORE_HOLES_AGAIN = 482, 504
 
 
 class LayerNames:
-    """Takes a tar in pieces of any size, and keeps the names; raises `Unavailable` for what is no tar."""
+    """Takes a tar in pieces of any size, and keeps the names; raises `failure` for what is no tar."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, what: str = "a layer of the image", failure: type[SockerlessError] = Unavailable
+    ) -> None:
+        self._what = what
+        self._failure = failure
         self.entries: list[tuple[str, bool]] = []
         """Paths from `/`, and whether they are directories."""
         self._buffer = bytearray()
@@ -44,7 +48,7 @@ class LayerNames:
     def finish(self) -> None:
         """There is no more; raises when it was cut short."""
         if not self._over and (self._skip or self._buffer):
-            raise Unavailable("a layer of the image is cut short")
+            raise self._failure(f"{self._what} is cut short")
 
     def _entry(self, position: int) -> int | None:
         """Take the entry at a position of the buffer: where the next one is, or None for want of bytes."""
@@ -58,7 +62,7 @@ class LayerNames:
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
-            raise Unavailable(f"a layer of the image is no tar: {error}") from error
+            raise self._failure(f"{self._what} is no tar: {error}") from error
         if header.type in _EXTENSIONS:
             return self._extension(header, start)
         if header.type == tarfile.GNUTYPE_SPARSE:
@@ -69,7 +73,7 @@ class LayerNames:
         size_text = self._extended.get("size", "")
         size = int(size_text) if size_text.isascii() and size_text.isdecimal() else header.size
         if size < 0:
-            raise Unavailable("a layer of the image has a file with a size below zero")
+            raise self._failure(f"{self._what} has a file with a size below zero")
         self._keep(self._extended.get("GNU.sparse.name") or self._extended.get("path") or header.name, header)
         self._extended = {}
         has_data = header.isreg() or header.type not in tarfile.SUPPORTED_TYPES
@@ -77,7 +81,7 @@ class LayerNames:
 
     def _extension(self, header: tarfile.TarInfo, start: int) -> int | None:
         if not 0 <= header.size <= _LONGEST_EXTENSION:
-            raise Unavailable("a layer of the image has an extended header of more than 1 MiB")
+            raise self._failure(f"{self._what} has an extended header of more than 1 MiB")
         if len(self._buffer) < start + _padded(header.size):
             return None
         data = bytes(self._buffer[start : start + header.size])
@@ -97,7 +101,7 @@ class LayerNames:
 
     def _keep(self, name: str, header: tarfile.TarInfo) -> None:
         if len(self.entries) >= MOST_ENTRIES:
-            raise Unavailable(f"a layer of the image has more than {MOST_ENTRIES} files")
+            raise self._failure(f"{self._what} has more than {MOST_ENTRIES} files")
         self.entries.append((posixpath.normpath(f"/{name.lstrip('/')}"), header.isdir()))
 
 

@@ -27,6 +27,11 @@ MANIFEST_TYPES = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 ACCEPT = ", ".join(MANIFEST_TYPES)
 _CONFIG_TYPES = ("", DOCKER_CONFIG, OCI_CONFIG, "application/octet-stream")
 _MOST_ENTRIES = 10_000
+_OCI_NAMES = {
+    DOCKER_LAYER: OCI_LAYER_GZIP,
+    DOCKER_LAYER.removesuffix(".gzip"): OCI_LAYER,
+    DOCKER_LAYER.replace("gzip", "zstd"): f"{OCI_LAYER}+zstd",
+}
 _FOREIGN = ("foreign", "nondistributable")
 
 
@@ -79,6 +84,11 @@ class Manifest:
 def is_foreign(layer: Descriptor) -> bool:
     """Whether no registry but its maker's may have it."""
     return any(mark in layer.media_type for mark in _FOREIGN)
+
+
+def oci_layer(layer: Descriptor) -> Descriptor:
+    """The layer as an OCI manifest names it."""
+    return replace(layer, media_type=_OCI_NAMES.get(layer.media_type, layer.media_type))
 
 
 def read_manifest(body: bytes, content_type: str, name: str) -> Index | Manifest:

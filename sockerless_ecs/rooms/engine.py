@@ -7,11 +7,14 @@ import socket
 from sockerless_ecs import agent, aws
 from sockerless_ecs.engine.attaching import Attaching
 from sockerless_ecs.engine.backend import Engine
+from sockerless_ecs.engine.committing import Committer
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
 from sockerless_ecs.engine.execs import EngineExecs
 from sockerless_ecs.engine.files import Files
+from sockerless_ecs.engine.image_files import ImageFiles
+from sockerless_ecs.engine.image_names import ImageNames
 from sockerless_ecs.engine.images import EngineImages
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.logs import Logs
@@ -21,7 +24,7 @@ from sockerless_ecs.engine.system import EngineSystem
 from sockerless_ecs.engine.updating import Updater
 from sockerless_ecs.registry import ImageContents
 from sockerless_ecs.rooms.ground import Ground
-from sockerless_ecs.rooms.images import build_images
+from sockerless_ecs.rooms.images import build_images, image_repository
 from sockerless_ecs.rooms.services import Services
 from sockerless_ecs.services.archive import Archive
 
@@ -52,6 +55,16 @@ def _containers(ground: Ground, services: Services, images: EngineImages) -> Eng
     archive = Archive(aws.Logs(ground.calls), ground.settings.ecs.log_group)
     logs = Logs(ledger=ledger, tails=services.tails, archive=archive)
     default_memory_mib = ground.settings.ecs.default_memory_mib
+    files = Files(
+        ledger=ledger,
+        launcher=launcher,
+        uploads=services.uploads,
+        files=agent.files,
+        contents=ImageContents(ground.registry),
+        bus=bus,
+        place=services.place,
+    )
+    control = Control(ledger=ledger, launcher=launcher, restarts=services.restarts, bus=bus, ecs=ground.ecs)
     return EngineContainers(
         ledger=ledger,
         launcher=launcher,
@@ -76,18 +89,17 @@ def _containers(ground: Ground, services: Services, images: EngineImages) -> Eng
         logs=logs,
         attaching=Attaching(ledger=ledger, logs=logs, bus=bus),
         watching=Watching(ledger=ledger, bus=bus),
-        files=Files(
-            ledger=ledger,
-            launcher=launcher,
-            uploads=services.uploads,
-            files=agent.files,
-            contents=ImageContents(ground.registry),
-            bus=bus,
-            place=services.place,
-        ),
+        files=files,
         bus=bus,
-        control=Control(
-            ledger=ledger, launcher=launcher, restarts=services.restarts, bus=bus, ecs=ground.ecs
+        control=control,
+        committer=Committer(
+            names=ImageNames(ledger),
+            image_files=ImageFiles(ledger=ledger, registry=ground.registry),
+            registry=ground.registry,
+            repository=image_repository(ground),
+            files=files,
+            control=control,
+            bus=bus,
         ),
         nursery=ground.services,
     )

@@ -13,6 +13,7 @@ from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.image_saving import Saver
 from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.importing import Importer
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.model.sources import Sources
 from sockerless_ecs.rooms.ground import Ground
@@ -23,14 +24,7 @@ def build_images(ground: Ground, services: Services) -> EngineImages:
     """Where they come from, and where they are kept."""
     settings, ledger, registry, bus = ground.settings.images, ground.ledger, ground.registry, services.bus
     names, files = ImageNames(ledger), ImageFiles(ledger=ledger, registry=registry)
-    repository = ImageRepository(
-        ecr=ground.ecr,
-        registry=registry,
-        name=settings.repository,
-        tags=ground.settings.ecs.tags,
-        scan_on_push=settings.scan_on_push,
-        expire_days=settings.expire_days,
-    )
+    repository = image_repository(ground)
     return EngineImages(
         ledger=ledger,
         names=names,
@@ -46,10 +40,24 @@ def build_images(ground: Ground, services: Services) -> EngineImages:
             fresh_seconds=_fresh_seconds(settings),
         ),
         loader=Loader(repository),
+        importer=Importer(repository=repository, names=names, bus=bus),
         pusher=Pusher(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
         saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
         files=files,
         pruner=Pruner(ledger=ledger, names=names, bus=bus),
+    )
+
+
+def image_repository(ground: Ground) -> ImageRepository:
+    """Where images are kept that exist nowhere else."""
+    settings = ground.settings.images
+    return ImageRepository(
+        ecr=ground.ecr,
+        registry=ground.registry,
+        name=settings.repository,
+        tags=ground.settings.ecs.tags,
+        scan_on_push=settings.scan_on_push,
+        expire_days=settings.expire_days,
     )
 
 

@@ -177,6 +177,10 @@ class Uploads:
                 with told_of_the_disk():
                     await trio.to_thread.run_sync(write_note, stem.with_suffix(_NOTE), now)
 
+    def has(self, container_id: ContainerId) -> bool:
+        """Whether anything was copied into it that its start, or its task, still has to have."""
+        return container_id in self._owed
+
     async def drop(self, container_id: ContainerId) -> None:
         """It has started, or is removed: its uploads are owed to nobody any more."""
         owed = self._owed.pop(container_id, None)

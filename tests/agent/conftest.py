@@ -65,6 +65,13 @@ class AgentTask:
     def log(self) -> list[bytes]:
         return (self.folder / "stdout").read_bytes().split(b"\n")[:-1]
 
+    def open_files(self) -> int:
+        """How many the agent itself has."""
+        pid = self.process.pid
+        if Path(f"/proc/{pid}/comm").read_text().strip() == "unshare":
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
     async def run(
         self, *argv: str, run: str = "r1", linger_seconds: float = 0, **wishes: Any
     ) -> list[AgentEvent]:

@@ -12,7 +12,7 @@ import trio
 
 from sockerless_ecs.agent import AgentLost, StartRequest, files
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError
-from tests.agent.conftest import AgentTask, StartAgent
+from tests.agent.conftest import StartAgent
 from tests.agent.tars import LIMIT, Entries, get, get_bytes, member, pieces, put, raw_names, tar_of
 
 _in_namespaces = pytest.mark.parametrize("start_agent", ["pid1"], indirect=True)
@@ -253,7 +253,7 @@ async def test_client_that_leaves_half_way_leaves_nothing_behind_in_the_agent(
         raise AgentLost("the client has gone")
 
     async with start_agent() as task:
-        before = _open_files(task)
+        before = task.open_files()
         for _ in range(10):
             async with files.read_archive(task.client, f"{tmp_path}/large") as archive:
                 await anext(aiter(archive))
@@ -262,7 +262,7 @@ async def test_client_that_leaves_half_way_leaves_nothing_behind_in_the_agent(
             with trio.move_on_after(0.01):
                 await files.write_archive(task.client, str(tmp_path), _stalled(), limit_bytes=LIMIT)
         with trio.fail_after(10):
-            while _open_files(task) > before + 1:  # noqa: ASYNC110 - another process closes them
+            while task.open_files() > before + 1:  # noqa: ASYNC110 - another process closes them
                 await trio.sleep(0.01)
 
 
@@ -273,10 +273,3 @@ async def _stalled() -> AsyncIterator[bytes]:
 
 def _start(*argv: str) -> StartRequest:
     return StartRequest(run="r1", argv=argv)
-
-
-def _open_files(task: AgentTask) -> int:
-    pid = task.process.pid
-    if Path(f"/proc/{pid}/comm").read_text().strip() == "unshare":
-        pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from sockerless_ecs.agent import AgentClient, ExecRequest, Names, StartRequest
+from sockerless_ecs.agent import AgentClient, ExecRequest, Names, StartRequest, files
 from tests.agent.conftest import TOKEN, StartAgent
 
 Call = Callable[[AgentClient], Awaitable[None]]
@@ -53,6 +53,12 @@ async def run_exec(client: AgentClient) -> None:
             pass
 
 
+async def pack(client: AgentClient) -> None:
+    async with files.pack(client, ["/etc/passwd"]) as tar:
+        async for _ in tar:
+            pass
+
+
 CALLS: list[Call] = [
     AgentClient.connect,
     partial(AgentClient.signal, run="r1", signal="WINCH"),
@@ -63,6 +69,7 @@ CALLS: list[Call] = [
     follow_logs,
     attach,
     run_exec,
+    pack,
 ]
 
 

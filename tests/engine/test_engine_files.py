@@ -11,7 +11,7 @@ import trio
 
 from sockerless_ecs.agent import AgentLost, AgentUnreachable
 from sockerless_ecs.agent.files import ChangedPath
-from sockerless_ecs.engine.changes import changes
+from sockerless_ecs.engine.changes import differences, shown
 from sockerless_ecs.engine.files import UNPACKED_BYTES, rooted
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, SockerlessError, Unimplemented
 from sockerless_ecs.model.files import ChangeKind, PathStat
@@ -276,7 +276,7 @@ def file(path: str) -> ChangedPath:
 
 async def told(tree: Tree, *changed: ChangedPath) -> list[str]:
     letters = {ChangeKind.MODIFIED: "C", ChangeKind.ADDED: "A", ChangeKind.DELETED: "D"}
-    return [f"{letters[one.kind]} {one.path}" for one in await changes(FakeChanges(changed), tree)]
+    return [f"{letters[one.kind]} {one.path}" for one in shown(await differences(FakeChanges(changed), tree))]
 
 
 async def test_what_is_new_changed_and_gone_is_told_with_what_is_above_it() -> None:

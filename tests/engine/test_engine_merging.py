@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from sockerless_ecs.engine.merging import merged
+from sockerless_ecs.engine.merging import filled, image_config, merged
 from sockerless_ecs.engine.naming import checked, invented
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model.container import ContainerConfig, ContainerId, Healthcheck
@@ -124,3 +124,45 @@ def test_invented_names_are_good_names() -> None:
     names = [invented() for _ in range(200)]
     assert all(re.fullmatch(r"[a-z]+_[a-z]+\d{1,4}", checked(name)) for name in names)
     assert len(set(names)) > 190
+
+
+def test_configuration_to_commit_takes_from_the_container_what_it_leaves_open() -> None:
+    container = image_config(
+        ContainerConfig(
+            image="x",
+            hostname="box",
+            user="me",
+            env=("A=1", "B=2"),
+            cmd=("c",),
+            entrypoint=("e",),
+            working_dir="/w",
+            labels={"a": "b"},
+            exposed_ports=("80/tcp",),
+            volumes=("/v",),
+            stop_signal="SIGINT",
+            healthcheck=Healthcheck(test=("CMD", "x"), interval_ns=5, retries=2),
+        )
+    )
+    assert filled(ImageConfig(), container) == container
+    own = ImageConfig(
+        user="you",
+        env=("B=3",),
+        cmd=("d",),
+        entrypoint=(),
+        labels={"a": "c"},
+        exposed_ports=("81/tcp",),
+        healthcheck=Healthcheck(interval_ns=7),
+        on_build=("RUN x",),
+    )
+    made = filled(own, container)
+    assert (made.user, made.env, made.cmd, made.entrypoint) == ("you", ("B=3", "A=1"), ("d",), ())
+    assert (made.labels, made.exposed_ports) == ({"a": "c"}, ("80/tcp", "81/tcp"))
+    assert made.healthcheck == Healthcheck(test=("CMD", "x"), interval_ns=7, retries=2)
+    assert (made.volumes, made.stop_signal, made.working_dir) == (("/v",), "SIGINT", "/w")
+    assert made.on_build == ("RUN x",)
+
+
+def test_entrypoint_of_its_own_does_without_the_containers_command() -> None:
+    container = ImageConfig(cmd=("c",), entrypoint=("e",))
+    assert filled(ImageConfig(entrypoint=("x",)), container).cmd is None
+    assert filled(ImageConfig(cmd=("y",)), container) == ImageConfig(cmd=("y",), entrypoint=("e",))

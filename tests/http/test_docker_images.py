@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from sockerless_ecs.engine.values import ImportRequest
 from sockerless_ecs.errors import Unavailable
 from sockerless_ecs.http.credentials import credentials
 from sockerless_ecs.model.image import Descriptor
@@ -54,7 +55,7 @@ async def test_pull_names_an_image_by_one_parameter_or_two(
         ("fromImage=UPPER&tag=1", 400, "must be lowercase"),
         ("", 400, "invalid reference format"),
         ("fromImage=alpine&tag=a b", 400, "invalid reference format"),
-        ("fromSrc=-&repo=x", 501, "import is not implemented"),
+        ("fromSrc=-&repo=BAD", 400, "must be lowercase"),
     ],
 )
 async def test_a_pull_that_cannot_begin_is_an_ordinary_answer(
@@ -280,3 +281,41 @@ async def test_list_tells_what_images_share_when_asked(engine: Served, docker: W
         ("/v1.41/images/json?shared-size=1", -1),
     ):
         assert [one["SharedSize"] for one in (await docker.ask("GET", target)).json] == [shared, shared]
+
+
+async def test_an_import_hands_on_what_was_asked_for_and_tells_the_new_id(
+    engine: Served, docker: Wire
+) -> None:
+    query = "fromSrc=-&repo=a/b&tag=1&message=hello&platform=linux/arm64&changes=CMD%20x&changes=ENV%20a%3Db"
+    answer = await docker.ask("POST", f"/images/create?{query}", b"x" * 100_000)
+    assert lines(answer) == [{"status": "sha256:" + "a" * 64}]
+    assert engine.backend.images.loaded_bytes == 100_000
+    [wanted] = engine.backend.images.imported
+    assert wanted == ImportRequest(
+        source="-",
+        repository="a/b",
+        tag="1",
+        message="hello",
+        changes=("CMD x", "ENV a=b"),
+        platform="linux/arm64",
+    )
+
+
+async def test_an_import_from_an_address_tells_so_first(docker: Wire) -> None:
+    answer = await docker.ask("POST", "/images/create?fromSrc=http://host/x.tar&repo=a")
+    assert [line["status"] for line in lines(answer)] == [
+        "Downloading from http://host/x.tar",
+        "sha256:" + "a" * 64,
+    ]
+
+
+async def test_an_image_to_pull_is_pulled_whatever_else_is_named(engine: Served, docker: Wire) -> None:
+    await docker.ask("POST", "/images/create?fromImage=alpine&tag=3&fromSrc=-")
+    assert engine.backend.images.pulled == [("docker.io/library/alpine:3", None)]
+    assert engine.backend.images.imported == []
+
+
+async def test_an_import_of_nonsense_is_a_400_and_the_connection_is_still_good(docker: Wire) -> None:
+    answer = await docker.ask("POST", "/images/create?fromSrc=-", b"nonsense")
+    assert (answer.status, answer.message) == (400, "the archive is no tar: bad checksum")
+    assert (await docker.ask("GET", "/_ping")).status == 200

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import trio
 
@@ -27,6 +27,12 @@ class Write(NamedTuple):
     copy_uid_gid: bool = False
 
 
+class Hold(Protocol):
+    """What an agent waits for."""
+
+    async def wait(self) -> None: ...
+
+
 @dataclass
 class Disk:
     """What the container of one agent has."""
@@ -36,8 +42,13 @@ class Disk:
     tars: dict[str, list[bytes | Exception]] = field(default_factory=dict)
     changed: list[ChangedPath] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)
+    packed: list[list[str]] = field(default_factory=list)
+    """The paths of each layer that was packed; its tar is under `layer`."""
+    paused: list[bool] = field(default_factory=list)
+    """Whether the processes stood still when a layer was packed."""
     hold: trio.Event | None = None
     """Writes are whole at the agent, and are not answered before this is set."""
+    while_packing: Hold | None = None
 
 
 class FakeArchive:
@@ -128,6 +139,17 @@ class FakeFiles:
         assert isinstance(agent, FakeClient)
         await agent._reach("export")
         yield FakeArchive(None, self.disk(agent).tars["/"])
+
+    @asynccontextmanager
+    async def pack(self, agent: AgentClient, paths: Iterable[str]) -> AsyncGenerator[AsyncIterator[bytes]]:
+        assert isinstance(agent, FakeClient)
+        await agent._reach("pack")
+        disk = self.disk(agent)
+        disk.packed.append(list(paths))
+        disk.paused.append(agent.agent.paused)
+        if disk.while_packing is not None:
+            await disk.while_packing.wait()
+        yield FakeArchive(None, disk.tars.get("layer", [bytes(1024)]))
 
     async def write_archive(
         self,

@@ -14,6 +14,7 @@ import trio.testing
 from sockerless_ecs.agent import AgentClient
 from sockerless_ecs.aws import Ecr, Secrets
 from sockerless_ecs.engine.attaching import Attaching
+from sockerless_ecs.engine.committing import Committer
 from sockerless_ecs.engine.containers import EngineContainers
 from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.creating import Creator
@@ -27,6 +28,7 @@ from sockerless_ecs.engine.image_pushing import Pusher
 from sockerless_ecs.engine.image_repository import ImageRepository
 from sockerless_ecs.engine.image_saving import Saver
 from sockerless_ecs.engine.images import EngineImages
+from sockerless_ecs.engine.importing import Importer
 from sockerless_ecs.engine.listing import Listing
 from sockerless_ecs.engine.loading import Loader
 from sockerless_ecs.engine.logs import Logs
@@ -127,6 +129,7 @@ def engine_images(
         saver=Saver(ledger=ledger, names=names, files=files, registry=registry, bus=bus),
         files=files,
         pruner=Pruner(ledger=ledger, names=names, bus=bus),
+        importer=Importer(repository=repository, names=names, bus=bus),
     )
 
 
@@ -277,6 +280,18 @@ class World:
             default_memory_mib=512,
         )
         self.logs = Logs(ledger=ledger, tails=self.tails, archive=Archive(outside.cloud, "/g"))
+        self.container_files = Files(
+            ledger=ledger,
+            launcher=self.launcher,
+            uploads=self.uploads,
+            files=self.files,
+            contents=outside.contents,
+            bus=self.bus,
+            place=PLACE,
+        )
+        self.control = Control(
+            ledger=ledger, launcher=self.launcher, restarts=self.restarts, bus=self.bus, ecs=ecs
+        )
         self.containers = EngineContainers(
             ledger=ledger,
             launcher=self.launcher,
@@ -287,19 +302,10 @@ class World:
             logs=self.logs,
             attaching=Attaching(ledger=ledger, logs=self.logs, bus=self.bus),
             watching=Watching(ledger=ledger, bus=self.bus),
-            files=Files(
-                ledger=ledger,
-                launcher=self.launcher,
-                uploads=self.uploads,
-                files=self.files,
-                contents=outside.contents,
-                bus=self.bus,
-                place=PLACE,
-            ),
+            files=self.container_files,
             bus=self.bus,
-            control=Control(
-                ledger=ledger, launcher=self.launcher, restarts=self.restarts, bus=self.bus, ecs=ecs
-            ),
+            control=self.control,
+            committer=self.committer(outside.registry, FakeEcr()),
             nursery=services,
         )
         self.execs = EngineExecs(ledger=ledger, bus=self.bus)
@@ -310,6 +316,18 @@ class World:
             instance_id="i",
             name="n",
             architecture="arm64",
+        )
+
+    def committer(self, registry: RegistryClient, ecr: Ecr) -> Committer:
+        """Commits through a registry into ECR."""
+        return Committer(
+            names=ImageNames(self.ledger),
+            image_files=ImageFiles(ledger=self.ledger, registry=registry),
+            registry=registry,
+            repository=ImageRepository(ecr=ecr, registry=registry, name="loaded", tags={}),
+            files=self.container_files,
+            control=self.control,
+            bus=self.bus,
         )
 
     def connect(self, task: Task) -> AgentClient:

@@ -33,6 +33,7 @@ func (a *agent) routes() http.Handler {
 	mux.HandleFunc("PUT /archive", a.putArchive)
 	mux.HandleFunc("GET /export", a.getExport)
 	mux.HandleFunc("GET /changes", a.getChanges)
+	mux.HandleFunc("POST /pack", a.postPack)
 	mux.HandleFunc("POST /quit", a.postQuit)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "not_found", errors.New(r.Method+" "+r.URL.Path+" is not in this protocol"))

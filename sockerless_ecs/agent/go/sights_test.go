@@ -205,3 +205,16 @@ func TestMountsAreKnownByTheirUnescapedNames(t *testing.T) {
 		t.Error("inKernels")
 	}
 }
+
+func TestWhatIsMountedOrMadeForEveryContainerIsNotOfItsImage(t *testing.T) {
+	m := mounts{"/": "overlay", "/proc": "proc", "/data": "nfs4", "/etc/hosts": "ext4"}
+	for path, want := range map[string]bool{
+		"/": true, "/etc": true, "/etc/passwd": true, "/database": true, "/a/etc/hosts": true, "/etc/hosts.allow": true,
+		"/data": false, "/data/x/y": false, "/proc/1": false, "/etc/hosts": false, "/dev/null": false, "/.dockerenv": false,
+		"relative": false, "": false,
+	} {
+		if m.inImage(path) != want {
+			t.Errorf("%q", path)
+		}
+	}
+}

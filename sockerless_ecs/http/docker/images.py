@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sockerless_ecs.engine.values import Credentials
-from sockerless_ecs.errors import InvalidParameter, Unimplemented
+from sockerless_ecs.engine.values import Credentials, ImportRequest
+from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.http.credentials import credentials
+from sockerless_ecs.http.handlers.commits import commit
 from sockerless_ecs.http.internal.images import history, prune, remove
 from sockerless_ecs.http.progress import write_progress
 from sockerless_ecs.http.route import Call, Output, Reply, Route, Streamed, json_reply
+from sockerless_ecs.http.shapes.create import CreateBody
 from sockerless_ecs.http.shapes.image import (
+    CommittedView,
     DistributionView,
     ImageDeletedView,
     ImageHistoryView,
@@ -28,18 +31,32 @@ _SHARED_SINCE = (1, 42)
 
 
 async def create(call: Call) -> Streamed:
-    """Learn an image's metadata; progress as JSON lines."""
-    if call.query.text("fromSrc"):
-        raise Unimplemented(
-            "image import is not implemented: Fargate pulls images; load one from a tar, or push it to a "
-            "registry and pull it"
-        )
+    """Learn an image's metadata, or make one of a tar; progress as JSON lines."""
+    if call.query.text("fromSrc") and not call.query.text("fromImage"):
+        return _import(call)
     wanted, all_tags = _wanted(call.query.text("fromImage"), call.query.text("tag"))
     platform, login = call.query.text("platform") or None, _login(call)
 
     async def produce(output: Output) -> None:
         async with call.backend.images.pull(wanted, login, platform, all_tags=all_tags) as progress:
             await write_progress(output, progress, at_once=True)
+
+    return Streamed(produce)
+
+
+def _import(call: Call) -> Streamed:
+    wanted = ImportRequest(
+        source=call.query.text("fromSrc"),
+        repository=call.query.text("repo"),
+        tag=call.query.text("tag"),
+        message=call.query.text("message"),
+        changes=tuple(call.query.texts("changes")),
+        platform=call.query.text("platform") or None,
+    )
+
+    async def produce(output: Output) -> None:
+        async with call.backend.images.import_(wanted, call.stream_body()) as progress:
+            await write_progress(output, progress, at_once=False)
 
     return Streamed(produce)
 
@@ -145,9 +162,20 @@ _ONE = "/images/<refs:ref>"
 ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
+        path="/commit",
+        operation="ImageCommit",
+        summary="Make an image of a container",
+        handle=commit,
+        query=("container", "repo", "tag", "comment", "author", "pause", "changes"),
+        body=CreateBody,
+        answer=CommittedView,
+        status=201,
+    ),
+    Route(
+        method="POST",
         path="/images/create",
         operation="ImageCreate",
-        summary="Pull an image",
+        summary="Pull an image, or import one",
         handle=create,
         query=("fromImage", "fromSrc", "repo", "tag", "message", "changes", "platform"),
         answer=ProgressLine,

@@ -32,7 +32,6 @@ UNBUILT: tuple[Unbuilt, ...] = (
     Unbuilt("POST", "/build/cancel", "BuildCancel", "build cancel", _BUILD),
     Unbuilt("POST", "/session", "Session", "session", _BUILD),
     Unbuilt("POST", "/grpc", "Grpc", "grpc", _BUILD),
-    Unbuilt("POST", "/commit", "ImageCommit", "commit", _BUILD),
     Unbuilt("GET", "/networks", "NetworkList", "network list", _NETWORKS),
     Unbuilt("POST", "/networks/create", "NetworkCreate", "network create", _NETWORKS),
     Unbuilt("POST", "/networks/<ref:ref>/connect", "NetworkConnect", "network connect", _NETWORKS),

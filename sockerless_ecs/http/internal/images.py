@@ -22,7 +22,7 @@ async def pull(call: Call) -> Streamed:
     """Learn an image's metadata; progress as JSON lines."""
     body = await call.body(PullBody)
     if not body.reference or body.reference.startswith(":"):
-        raise Unimplemented("image import is not implemented: Fargate pulls images from registries")
+        raise Unimplemented("images are not imported here: POST /images/create of the Docker API does that")
     login = credentials(body.auth)
 
     async def produce(output: Output) -> None:

@@ -55,7 +55,7 @@ class ConfigView(Answer, frozen=True, kw_only=True):
     working_dir: str
     entrypoint: list[str] | None
     labels: dict[str, str]
-    on_build: None = None
+    on_build: list[str] | None = None
     stop_signal: str | msgspec.UnsetType = msgspec.UNSET
     stop_timeout: int | msgspec.UnsetType = msgspec.UNSET
     healthcheck: HealthcheckView | msgspec.UnsetType = msgspec.UNSET

@@ -125,6 +125,12 @@ class DistributionView(Answer, frozen=True, kw_only=True):
     platforms: list[PlatformView]
 
 
+class CommittedView(Answer, frozen=True, kw_only=True):
+    """The image that a container has become."""
+
+    id: str
+
+
 class PullBody(Request, frozen=True, kw_only=True):
     """What a frontend asks to be pulled."""
 

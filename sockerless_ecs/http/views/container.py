@@ -133,6 +133,7 @@ def config_view(config: ContainerConfig | ImageConfig, *, image: str) -> ConfigV
         working_dir=config.working_dir,
         entrypoint=_listed(config.entrypoint),
         labels=dict(config.labels),
+        on_build=_listed(config.on_build) or None if isinstance(config, ImageConfig) else None,
         stop_signal=config.stop_signal or UNSET,
         stop_timeout=UNSET if own.stop_timeout is None else own.stop_timeout,
         healthcheck=_healthcheck(config.healthcheck),

@@ -188,9 +188,13 @@ def _fill(root: Path, place: Place, container: Container) -> None:
     for folder in ("dev", "etc", "tmp", "proc"):
         if not os.path.lexists(root / folder):
             (root / folder).mkdir()
+        if not (root / folder).resolve().is_relative_to(root.resolve()):
+            raise PermissionError(1, f"/{folder} leads out of the image")
     if not (root / "proc").is_symlink() and container.argv[0].startswith("/"):
         # There is no /proc here, but programs look for themselves in it.
-        (root / "proc/self").mkdir(exist_ok=True)
+        if os.path.lexists(root / "proc/self"):
+            remove(str(root / "proc/self"))
+        (root / "proc/self").mkdir()
         (root / "proc/self/exe").symlink_to(container.argv[0])
     for name in ETC_FILES:
         target = root / "etc" / name
@@ -245,6 +249,11 @@ def _copy(source: Path, copy: Path, seen: dict[tuple[int, int], Path]) -> None:
         os.link(seen[key], copy, follow_symlinks=False)
         return
     seen[key] = copy
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        with contextlib.suppress(OSError):  # no right to make it; to read it would have no end
+            os.mknod(copy, status.st_mode, status.st_rdev)
+            shutil.copystat(source, copy)
+        return
     shutil.copy2(source, copy, follow_symlinks=False)
     if os.geteuid() == 0:
         os.chown(copy, status.st_uid, status.st_gid, follow_symlinks=False)

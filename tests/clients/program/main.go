@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
@@ -75,6 +76,22 @@ func do(verb string, rest []string) {
 		fail(os.WriteFile(rest[0], []byte(strings.Join(rest[1:], " ")+"\n"), 0o644))
 	case "remove": // PATH
 		fail(os.RemoveAll(rest[0]))
+	case "link": // TARGET LINK
+		fail(os.Symlink(rest[0], rest[1]))
+	case "name": // FILE NAME: one more
+		fail(os.Link(rest[0], rest[1]))
+	case "move": // PATH PATH
+		fail(os.Rename(rest[0], rest[1]))
+	case "mode": // OCTAL PATH
+		mode, err := strconv.ParseUint(rest[0], 8, 32)
+		fail(err)
+		fail(syscall.Chmod(rest[1], uint32(mode)))
+	case "own": // UID GID PATH
+		fail(os.Lchown(rest[2], number(rest[0]), number(rest[1])))
+	case "look": // PATH...: mode, owner, names and size of all below them, and where links lead
+		for _, path := range rest {
+			look(path)
+		}
 	case "make": // FOLDER
 		fail(os.MkdirAll(rest[0], 0o755))
 	case "list": // FOLDER
@@ -157,6 +174,22 @@ func do(verb string, rest []string) {
 		fmt.Fprintln(os.Stderr, "program: no such verb:", verb)
 		os.Exit(2)
 	}
+}
+
+func look(root string) {
+	fail(filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		var info syscall.Stat_t
+		if err != nil || syscall.Lstat(path, &info) != nil {
+			fmt.Println(path, "is missing")
+			return nil
+		}
+		if info.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+			info.Nlink, info.Size = 0, 0 // the file system's own affair
+		}
+		target, _ := os.Readlink(path)
+		fmt.Printf("%o %d:%d %d %d %s %s\n", info.Mode, info.Uid, info.Gid, info.Nlink, info.Size, path, target)
+		return nil
+	}))
 }
 
 func produce(bytes int) {

@@ -11,7 +11,7 @@ from typing import Protocol
 import trio
 
 from sockerless_ecs.engine.contract import Filters, Waiting
-from sockerless_ecs.engine.values import AttachOptions, Created, TerminalSize
+from sockerless_ecs.engine.values import AttachOptions, CommitRequest, Created, TerminalSize
 from sockerless_ecs.errors import Conflict, InvalidParameter, NotFound, NotModified
 from sockerless_ecs.model.container import (
     Container,
@@ -68,6 +68,7 @@ class FakeContainers:
         self.sizes: list[TerminalSize] = []
         self.updates: list[ContainerUpdate] = []
         self.files = FakeFiles()
+        self.commits: list[tuple[str, CommitRequest]] = []
         self.used: Usage | None = None
         self._streams: dict[str, list[FakeStreams]] = {}
         self._images = images
@@ -345,6 +346,12 @@ class FakeContainers:
         await self._pass()
         self.find(ref)
         await self.files.write(ref, path, body, (no_overwrite_dir_non_dir, copy_uid_gid))
+
+    async def commit(self, ref: str, wanted: CommitRequest) -> str:
+        self.find(ref)
+        await self._pass()
+        self.commits.append((ref, wanted))
+        return "sha256:" + "f" * 64
 
     async def prune(self, filters: Filters) -> Sequence[str]:
         await self._pass()

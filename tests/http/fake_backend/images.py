@@ -9,7 +9,14 @@ from dataclasses import replace
 import trio
 
 from sockerless_ecs.engine.contract import Filters
-from sockerless_ecs.engine.values import Credentials, ImageRemoved, ImagesPruned, ImageStep, PullProgress
+from sockerless_ecs.engine.values import (
+    Credentials,
+    ImageRemoved,
+    ImagesPruned,
+    ImageStep,
+    ImportRequest,
+    PullProgress,
+)
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError
 from sockerless_ecs.model.image import Image, ImageConfig, ImageRef
 from sockerless_ecs.model.reference import familiar, from_pull, parse
@@ -27,6 +34,7 @@ class FakeImages:
         self.pushed: list[tuple[str, str]] = []
         self.filters: list[Filters] = []
         self.loaded_bytes = 0
+        self.imported: list[ImportRequest] = []
         self.fails_on_the_way: SockerlessError | None = None
 
     @asynccontextmanager
@@ -122,6 +130,29 @@ class FakeImages:
                 raise self.fails_on_the_way
             self.by_ref[parse(LOADED).full] = an_image(parse(LOADED).full)
             yield PullProgress(stream=f"Loaded image: {LOADED}\n")
+
+        async with aclosing(progress()) as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def import_(
+        self, wanted: ImportRequest, body: AsyncIterator[bytes]
+    ) -> AsyncIterator[AsyncIterator[PullProgress]]:
+        await trio.lowlevel.checkpoint()
+        if "BAD" in wanted.repository:
+            raise InvalidParameter("invalid reference format: repository name must be lowercase")
+
+        async def progress() -> AsyncGenerator[PullProgress, None]:
+            if wanted.source != "-":
+                yield PullProgress(status=f"Downloading from {wanted.source}")
+            async for piece in body:
+                if piece.startswith(b"nonsense"):
+                    raise InvalidParameter("the archive is no tar: bad checksum")
+                self.loaded_bytes += len(piece)
+            if self.fails_on_the_way:
+                raise self.fails_on_the_way
+            self.imported.append(wanted)
+            yield PullProgress(status="sha256:" + "a" * 64)
 
         async with aclosing(progress()) as lines:
             yield lines

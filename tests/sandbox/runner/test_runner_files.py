@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import threading
 from pathlib import Path
 
@@ -110,6 +111,33 @@ def test_owners_modes_links_and_attributes_are_kept(box: Box, tmp_path: Path) ->
     assert os.listxattr(
         f"/proc/{box.runner._process.pid}/root{box.runner._state}/layers/full/{layer}/tagged"
     ) == ["user.tag"]
+
+
+@pytest.mark.parametrize("name", ["etc", "dev", "proc/self"])
+def test_links_of_an_image_lead_nothing_of_ours_out_of_it(box: Box, tmp_path: Path, name: str) -> None:
+    """What is written into every container stays there, whatever its folders are."""
+    outside = box.runner._state / "outside"
+    outside.mkdir(exist_ok=True)
+    outside.chmod(0o777)
+    try:
+        layer = unpack(box, tmp_path, (name, {"type": LINK, "linkname": str(outside)}, b""))
+    except RunnerError:
+        return
+    box.finish(box.container("print", "x", layers=(*box.tool, layer)))
+    assert list(outside.iterdir()) == []
+
+
+def test_devices_and_fifos_of_a_layer_are_not_read(box: Box, tmp_path: Path) -> None:
+    """What comes out of them has no end; an image may have brought them along."""
+    layer = unpack(
+        box,
+        tmp_path,
+        ("zero", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 5}, b""),
+        ("fifo", {"type": tarfile.FIFOTYPE}, b""),
+        ("file", {}, b"beside them"),
+    )
+    if _rooted(box):
+        assert box.print("cat", "/file", layers=(*box.tool, layer)) == "beside them"
 
 
 def test_a_layer_is_unpacked_once_even_by_many(box: Box, tmp_path: Path) -> None:
