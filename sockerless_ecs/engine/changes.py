@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sockerless_ecs.errors import Unimplemented
 from sockerless_ecs.model.files import Change, ChangeKind
 from sockerless_ecs.registry import Tree
+
+_MOST = 1_000_000
 
 
 class Changed(Protocol):
@@ -37,11 +40,16 @@ class Difference:
 
 
 async def differences(changed: AsyncIterator[Changed], image: Tree) -> Sequence[Difference]:
-    """By path, each once; the directories above a change are modified, of what went only the top is told."""
+    """By path, each once; the directories above a change are modified, of what went only the top is told.
+
+    Raises Unimplemented for more than can be held.
+    """
     found: dict[str, ChangeKind] = {}
     new: dict[str, list[str]] = {}
     moved: set[str] = set()
     async for one in changed:
+        if len(found) > _MOST:
+            raise Unimplemented(f"the container has changed more than {_MOST} files: they cannot be listed")
         known = image.has(one.path)
         if one.path != "/":
             found[one.path] = ChangeKind.MODIFIED if known else ChangeKind.ADDED

@@ -217,10 +217,10 @@ class Control:
 
     async def _release(self, live: Live, run_id: RunId) -> None:
         """Let a run go on, if we have paused it or may have."""
+        if live.record.run_id != run_id or not live.record.state.alive:
+            return
         try:
             agent = await live.reach()
-            if live.record.run_id != run_id or not live.record.state.alive:
-                return
             with suppress(Conflict):  # it has ended, or somebody was faster
                 await agent.unpause(run_id)
             await self._unpaused(live, run_id)

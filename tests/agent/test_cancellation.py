@@ -14,6 +14,7 @@ import trio.testing
 
 from sockerless_ecs.agent import AgentClient, ExecRequest, Names, StartRequest, files
 from tests.agent.conftest import TOKEN, StartAgent
+from tests.cancelling import CancelAt
 
 Call = Callable[[AgentClient], Awaitable[None]]
 
@@ -73,20 +74,6 @@ CALLS: list[Call] = [
 ]
 
 
-class CancelAt(trio.abc.Instrument):
-    """Cancels a scope when its task takes its n-th step."""
-
-    def __init__(self, scope: trio.CancelScope, step: int) -> None:
-        self._task = trio.lowlevel.current_task()
-        self._scope, self._left = scope, step
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task:
-            self._left -= 1
-            if self._left == 0:
-                self._scope.cancel()
-
-
 def sockets() -> list[str]:
     found = []
     for descriptor in Path("/proc/self/fd").iterdir():
@@ -104,16 +91,12 @@ async def test_cancelling_at_any_step_leaves_no_socket(start_agent: StartAgent, 
         for step in range(1, 30):
             before = sockets()
             client = AgentClient("127.0.0.1", task.port, TOKEN, task.client._context)
-            with trio.CancelScope(deadline=trio.current_time() + 0.3) as scope:
-                instrument = CancelAt(scope, step)
-                trio.lowlevel.add_instrument(instrument)
-                try:
-                    await call(client)
-                finally:
-                    trio.lowlevel.remove_instrument(instrument)
+            deadline = trio.current_time() + 0.3
+            with trio.CancelScope(deadline=deadline) as scope, CancelAt(scope, step) as steps:
+                await call(client)
             await client.aclose()
             assert sockets() == before, step
-            if not scope.cancelled_caught or instrument._left > 0:
+            if not scope.cancelled_caught or steps.left > 0:
                 break  # it was done, or had nothing left but to wait
         assert step > 3
         assert (await task.client.health()).run == "r1"

@@ -67,6 +67,7 @@ def pauses(docker: Recorder) -> None:
     docker.call("POST", "/commit", container=container, only=sorted)
     docker.container(container, "json", method="GET", only=_state)
     docker.call("DELETE", f"/containers/{container}", force=1)
+    docker.forget_nameless_images()
 
 
 def refusals(docker: Recorder) -> None:
@@ -79,6 +80,7 @@ def refusals(docker: Recorder) -> None:
         docker.call("POST", "/commit", **{"container": container, **query})
     docker.call("POST", "/commit", content="{not", container=container)
     docker.call("DELETE", f"/containers/{container}")
+    docker.forget_nameless_images()
 
 
 def _state(body: Any) -> Any:

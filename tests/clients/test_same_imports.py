@@ -56,6 +56,7 @@ def refusals(docker: Recorder) -> None:
     docker.call("POST", "/images/create", content=b"nonsense" * 100, fromSrc="-")
     docker.call("POST", "/images/create", content=_FILES[:700], fromSrc="-")
     docker.call("POST", "/images/create", fromSrc="ftp://x/y")
+    docker.forget_nameless_images()
 
 
 _LATER = {

@@ -37,6 +37,7 @@ from sockerless_ecs.registry.manifest import DOCKER_CONFIG, DOCKER_LAYER, DOCKER
 from sockerless_ecs.sandbox.registry import Registry
 from sockerless_ecs.services.ledger import Live
 from sockerless_ecs.store.contract import Put
+from tests.cancelling import CancelAt
 from tests.engine.bundles import archive, as_json, layer, parts, tarred
 from tests.engine.loads import Loads, any_login
 from tests.images import ANY_LOGIN
@@ -436,33 +437,14 @@ async def test_agent_that_does_not_let_it_go_on_is_no_failure_of_the_commit(comm
     assert commits.world.agent.paused is False
 
 
-class CancelAt(trio.abc.Instrument):
-    """Cancels a scope when its task takes its n-th step."""
-
-    def __init__(self, scope: trio.CancelScope, step: int) -> None:
-        self._task = trio.lowlevel.current_task()
-        self._scope, self._left = scope, step
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task:
-            self._left -= 1
-            if self._left == 0:
-                self._scope.cancel()
-
-
 async def test_commit_that_is_cancelled_at_any_step_leaves_the_container_running(commits: Commits) -> None:
     """And makes no image, or a whole one."""
     live = await commits.run()
     step, made = 0, False
     while not made:
         step += 1
-        with trio.CancelScope() as scope:
-            instrument = CancelAt(scope, step)
-            trio.lowlevel.add_instrument(instrument)
-            try:
-                await commits.commit(live)
-            finally:
-                trio.lowlevel.remove_instrument(instrument)
+        with trio.CancelScope() as scope, CancelAt(scope, step):
+            await commits.commit(live)
         made = not commits.nothing_made()
         assert made or commits.goes_on(live), step
     assert step > 20

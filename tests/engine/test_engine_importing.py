@@ -20,6 +20,7 @@ from sockerless_ecs.engine.values import ImportRequest, PullProgress
 from sockerless_ecs.errors import InvalidParameter, NotFound, Unavailable
 from sockerless_ecs.registry.digest import digest_of
 from sockerless_ecs.registry.layer_upload import NO_FILES
+from tests.cancelling import CancelAt
 from tests.engine.bundles import layer
 from tests.engine.loads import Loads, pieces
 from tests.registry.scripted_registry import Said, scripted_registry
@@ -199,26 +200,14 @@ async def test_ecr_that_is_gone_is_not_the_client_s_fault(loads: Loads) -> None:
     assert nothing_recorded(loads)
 
 
-async def test_import_that_is_cancelled_anywhere_records_nothing(loads: Loads) -> None:
-    """At every piece of the body; what is done once the name was given is done whole."""
-    for reached in range(0, len(FILES), 512):
-        with trio.CancelScope() as scope:
-
-            async def body(
-                reached: int = reached, scope: trio.CancelScope = scope
-            ) -> AsyncGenerator[bytes, None]:
-                for start in range(0, len(FILES), 512):
-                    if start == reached:
-                        scope.cancel()
-                    yield FILES[start : start + 512]
-
-            async with (
-                aclosing(body()) as body_pieces,
-                loads.images.import_(ImportRequest(source="-", repository="imp"), body_pieces) as progress,
-            ):
-                _ = [line async for line in progress]
-        assert scope.cancelled_caught
-        assert nothing_recorded(loads)
+async def test_import_that_is_cancelled_at_any_step_records_nothing_or_all(loads: Loads) -> None:
+    step = 0
+    while nothing_recorded(loads):
+        step += 1
+        with trio.CancelScope() as scope, CancelAt(scope, step):
+            await imported(loads)
+    assert step > 10
+    assert loads.files("imp:1") == [FILES]
 
 
 async def test_file_from_the_web_is_imported_and_its_way_is_shown(loads: Loads) -> None:
