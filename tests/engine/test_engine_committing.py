@@ -127,7 +127,7 @@ class Commits:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def real_world(tmp_path: Path) -> AsyncIterator[World]:
     """On the real clock: one that jumps takes a thread for idleness."""
     async with daemon(Outside(uploads=tmp_path / "uploads")) as running:
         running.contents.image.apply(
