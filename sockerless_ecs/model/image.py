@@ -75,7 +75,7 @@ class Image:
     comment: str = ""
     docker_version: str = ""
     size_bytes: int = 0
-    """What its registry keeps of it: layers as they are stored, and the configuration."""
+    """Of its layers, as its registry stores them."""
     layers: tuple[str, ...] = ()
     """The uncompressed layers' digests (diff ids), lowest first."""
     blobs: tuple[Descriptor, ...] = ()

@@ -58,7 +58,7 @@ def described(
         author=file.author,
         comment=file.comment,
         docker_version=file.docker_version,
-        size_bytes=config.size + sum(layer.size for layer in layers),
+        size_bytes=sum(layer.size for layer in layers),
         layers=file.diff_ids,
         blobs=tuple(layers),
         repository=repository,
