@@ -34,6 +34,7 @@ from sockerless_ecs.registry.search import search
 from sockerless_ecs.registry.transport import Credentials, Transport
 from sockerless_ecs.registry.words import check_platform, pull_failure
 
+_QUESTIONS_AT_ONCE = 32
 _MANIFEST_LIMIT = 4 << 20
 _CONFIG_LIMIT = 4 << 20
 _DEEPEST_INDEX = 3
@@ -67,15 +68,11 @@ class RegistryClient:
         retries: Retries | None = None,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        self._http = httpx.AsyncClient(
-            verify=verify,
-            timeout=httpx.Timeout(30.0, connect=10.0, write=300.0, pool=None),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=30.0),
-            max_redirects=5,
-            mounts=dict.fromkeys(_LOOPBACK),  # what is on this machine is not reached through a proxy
-            headers={"User-Agent": "sockerless-ecs"},
-        )
-        self._transport = Transport(self._http, credentials)
+        trust = httpx.create_ssl_context(verify=verify)
+        self._questions = _http(trust, _QUESTIONS_AT_ONCE)
+        # A stream lasts as long as who reads it likes: it must not take a question's place, nor wait for one.
+        self._streams = _http(trust, None)
+        self._transport = Transport(self._questions, self._streams, credentials)
         self._addresses = Addresses(mirrors, insecure)
         self._retries = retries or Retries()
         self._logins = Logins()
@@ -90,7 +87,8 @@ class RegistryClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._questions.aclose()
+        await self._streams.aclose()
 
     async def named(self, reference: Reference, login: Login | None = None) -> Named | None:
         """What a reference names now, by one small request.
@@ -316,3 +314,14 @@ class RegistryClient:
     def _scope(self, reference: Reference, login: Login | None, *, push: bool) -> Scope:
         base_url = self._addresses.base_url(reference.registry)
         return Scope(base_url=base_url, repository=reference.repository, push=push, login=login)
+
+
+def _http(trust: ssl.SSLContext, connections: int | None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        verify=trust,
+        timeout=httpx.Timeout(30.0, connect=10.0, write=300.0, pool=None),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=8, keepalive_expiry=30.0),
+        max_redirects=5,
+        mounts=dict.fromkeys(_LOOPBACK),  # what is on this machine is not reached through a proxy
+        headers={"User-Agent": "sockerless-ecs"},
+    )

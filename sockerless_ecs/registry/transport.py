@@ -15,6 +15,7 @@ import trio
 from sockerless_ecs.errors import Unauthorized, Unavailable
 from sockerless_ecs.registry.answer import Answer, error_text
 from sockerless_ecs.registry.login import Challenge, Login, Scope, Token, Tokens, challenge
+from sockerless_ecs.registry.reasons import reason
 from sockerless_ecs.registry.retries import Transient
 
 _BASIC_LIFETIME_SECONDS = 300.0
@@ -54,8 +55,12 @@ class _Proof:
 class Transport:
     """Sends requests with the right Authorization, buying tokens on the way."""
 
-    def __init__(self, http: httpx.AsyncClient, credentials: Credentials) -> None:
-        self._http = http
+    def __init__(
+        self, questions: httpx.AsyncClient, streams: httpx.AsyncClient, credentials: Credentials
+    ) -> None:
+        """`questions` is for what is soon over, `streams` for bodies that come or go as they are read."""
+        self._questions = questions
+        self._streams = streams
         self._credentials = credentials
         self._tokens = Tokens()
 
@@ -161,11 +166,13 @@ class Transport:
     @asynccontextmanager
     async def _sent(self, request: _Request, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
         body = _Body(request.content)
-        outgoing = self._http.build_request(request.method, request.url, headers=headers)
+        streams = request.sink is not None or isinstance(request.content, AsyncIterator)
+        http = self._streams if streams else self._questions
+        outgoing = http.build_request(request.method, request.url, headers=headers)
         if request.content is not None:
             outgoing.stream = body
         try:
-            response = await self._http.send(
+            response = await http.send(
                 outgoing, stream=True, follow_redirects=request.method in ("GET", "HEAD")
             )
             try:
@@ -203,7 +210,7 @@ class Transport:
         except (httpx.HTTPError, httpx.StreamError) as error:
             host = httpx.URL(request.url).netloc.decode()
             where = registry if host == registry else f"{registry} at {host}"
-            raise Transient(f"registry {where} cannot be reached: {_reason(error)}") from error
+            raise Transient(f"registry {where} cannot be reached: {reason(error)}") from error
 
 
 class _Body(httpx.AsyncByteStream):
@@ -305,18 +312,6 @@ async def _passed_on(response: httpx.Response, sink: Callable[[bytes], Awaitable
                     pass
             raise
     return b""
-
-
-def _reason(error: BaseException) -> str:
-    """What lies at the bottom: httpx itself tells little."""
-    reason = type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):  # of several addresses
-            cause = cause.exceptions[0]
-        reason = str(cause) or reason
-        cause = cause.__cause__ or cause.__context__
-    return reason
 
 
 def _refuse_downgrade(base_url: str, url: str, registry: str) -> None:

@@ -9,6 +9,7 @@ import httpx
 import trio
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError, Unauthorized, Unavailable
+from sockerless_ecs.registry.reasons import reason
 
 _MOST_REDIRECTS = 5
 _PIECE_BYTES = 1 << 18
@@ -115,16 +116,4 @@ def _told(shown: str) -> Iterator[None]:
     except httpx.UnsupportedProtocol as error:
         raise Unavailable(f"failed to GET {shown}: it leads to what is neither http nor https") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"failed to GET {shown}: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of it: httpx's own words may be none."""
-    reason = type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):  # of several addresses
-            cause = cause.exceptions[0]
-        reason = str(cause) or reason
-        cause = cause.__cause__ or cause.__context__
-    return reason
+        raise Unavailable(f"failed to GET {shown}: {reason(error)}") from error

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+import trio
 
 from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError, Unavailable, Unimplemented
 from sockerless_ecs.model.reference import parse
@@ -195,3 +196,30 @@ async def test_memory_does_not_grow_with_the_layers(loads: Loads) -> None:
         tracemalloc.stop()
     assert size > 64 << 20
     assert peak < 16 << 20
+
+
+async def test_readers_that_stall_keep_nobody_from_the_registries(loads: Loads) -> None:
+    """However many saves wait for their clients, a push and a pull go on."""
+    await loads.load(tarred(archive(IMAGE, "tool:1", f"{loads.ecr.registry}/pushed:1")))
+    stalled = 0
+
+    async def stall(*, task_status: trio.TaskStatus[None]) -> None:
+        nonlocal stalled
+        async with loads.images.save(["tool:1"]) as pieces:
+            async for piece in pieces:
+                if len(piece) > 10_000:
+                    break
+            stalled += 1
+            task_status.started()
+            await trio.sleep_forever()
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                await nursery.start(stall)
+            async with loads.images.push(f"{loads.ecr.registry}/pushed", "1", None) as progress:
+                assert [line async for line in progress][-1].pushed
+            async with loads.images.pull(f"{loads.ecr.registry}/pushed:1", None) as progress:
+                assert [line async for line in progress]
+            nursery.cancel_scope.cancel()
+    assert stalled == 50
