@@ -288,5 +288,12 @@ class EngineContainers:
         await self._control.settled(live)
         return live
 
+    async def release_held(self) -> None:
+        """Let containers go on that a daemon before us has stopped for a commit."""
+        async with trio.open_nursery() as nursery:
+            for live in self._ledger:
+                if live.record.held:
+                    nursery.start_soon(self._control.release, live)
+
     async def _see_through(self, live: Live, verb: str, work: Callable[[], Awaitable[None]]) -> None:
         await see_through(self._nursery, work, f"{verb} {live.id[:12]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
@@ -46,6 +47,8 @@ class Control:
         self._restarts = restarts
         self._bus = bus
         self._ecs = ecs
+        self._holders: Counter[str] = Counter()
+        """By container: who wants it to stand still."""
 
     async def settled(self, live: Live) -> None:
         """Return after the start that may be under way, and once an exit that has happened was told."""
@@ -162,20 +165,27 @@ class Control:
     async def held(self, live: Live) -> AsyncGenerator[None]:
         """While this lasts its processes stand still, unless they do so already or there are none.
 
-        They go on when it is left, however that is: then a failure to let them is logged.
+        They go on when the last one leaves it, however that is; should we die before, with the next daemon.
+        A failure to let them is logged.
         """
-        run_id = live.record.run_id
-        if live.record.state is not State.RUNNING or run_id is None:
+        if not live.record.held and live.record.state is not State.RUNNING:
             yield
             return
+        self._holders[live.id] += 1
         try:
             await self._hold(live)
             yield
         finally:
-            with trio.CancelScope(shield=True), trio.move_on_after(_ANSWER_SECONDS) as patience:
-                await self._release(live, run_id)
-            if patience.cancelled_caught:
-                _LOG.warning("left_paused", container_id=live.id, reason="its agent does not answer")
+            self._holders[live.id] -= 1
+            if not self._holders[live.id]:
+                await self.release(live)
+
+    async def release(self, live: Live) -> None:
+        """Let go on what was held; whoever is cancelled. A failure is logged, and left to the next daemon."""
+        with trio.CancelScope(shield=True), trio.move_on_after(_ANSWER_SECONDS) as patience:
+            await self._release(live)
+        if patience.cancelled_caught:
+            _LOG.warning("left_paused", container_id=live.id, reason="its agent does not answer")
 
     def tell(self, live: Live, action: str, **more: str) -> None:
         """An event of this container."""
@@ -206,24 +216,29 @@ class Control:
 
     async def _hold(self, live: Live) -> None:
         """Pause it, also while we are cancelled: what is on its way must not arrive after its undoing."""
+        if live.record.held:
+            return  # for somebody else, and now for us too
         with (
             trio.CancelScope(shield=True),
             trio.move_on_after(_ANSWER_SECONDS) as patience,
             suppress(Conflict),  # it has just ended
         ):
+            await self._ledger.save(Put(live.become(held=True)))
             await self.pause(live)
         if patience.cancelled_caught:
             raise Unavailable(f"the agent of container {live.id} does not answer now; it was not paused")
 
-    async def _release(self, live: Live, run_id: RunId) -> None:
-        """Let a run go on, if we have paused it or may have."""
-        if live.record.run_id != run_id or not live.record.state.alive:
-            return
+    async def _release(self, live: Live) -> None:
+        """Let it go on, if it was paused or may have been."""
+        run_id = live.record.run_id
         try:
-            agent = await live.reach()
-            with suppress(Conflict):  # it has ended, or somebody was faster
-                await agent.unpause(run_id)
-            await self._unpaused(live, run_id)
+            if run_id is not None and live.record.state.alive:
+                agent = await live.reach()
+                with suppress(Conflict):  # it has ended, or somebody was faster
+                    await agent.unpause(run_id)
+                await self._unpaused(live, run_id)
+            if live.record.held:
+                await self._ledger.save(Put(live.become(held=False)))
         except SockerlessError as error:
             _LOG.warning("left_paused", container_id=live.id, reason=str(error))
 

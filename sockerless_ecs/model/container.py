@@ -201,6 +201,8 @@ class Container:
     restart_count: int = 0
     """Restarts by the restart policy, since the last start that somebody asked for."""
     stopped_by_user: bool = False
+    held: bool = False
+    """It stands still, or is about to, for as long as its files are read: then it goes on by itself."""
     by_policy: bool = False
     """The restart policy, not a person, wants the start that is under way or comes next."""
     health: Health | None = None

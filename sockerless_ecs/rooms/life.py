@@ -40,6 +40,7 @@ class Rooms:
         services.uploads.take_up()
         self._reconciler.begin()
         nursery.start_soon(self._reconciler.settle)
+        nursery.start_soon(self.engine.containers.release_held)
         nursery.start_soon(services.publisher.warm)
         nursery.start_soon(self._check)
 

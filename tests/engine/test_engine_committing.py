@@ -23,6 +23,7 @@ from sockerless_ecs.errors import (
     Conflict,
     InvalidParameter,
     NotFound,
+    SockerlessError,
     StoreUnusable,
     Unavailable,
     Unimplemented,
@@ -543,3 +544,46 @@ async def _push(
         "layers": [{"mediaType": kind, "digest": digest_of(one), "size": len(one)} for one in layers],
     }
     await target.push_manifest(reference.wanted, DOCKER_MANIFEST, as_json(manifest))
+
+
+async def test_of_two_commits_the_last_one_lets_it_go_on(commits: Commits) -> None:
+    live = await commits.run()
+    reading, first_done = trio.Event(), trio.Event()
+
+    async def second() -> None:
+        await reading.wait()
+        await commits.commit(live, tag="2")
+        first_done.set()
+
+    async def while_first_packs() -> None:
+        commits.disk(live).while_packing = None
+        reading.set()
+        await first_done.wait()
+        assert commits.world.agent.paused, "the other one is not done"
+
+    commits.disk(live).while_packing = Meanwhile(while_first_packs)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(second)
+        await commits.commit(live)
+    assert commits.told() == ["pause", "commit", "unpause", "commit"]
+    assert (live.record.state, live.record.held, commits.world.agent.paused) == (State.RUNNING, False, False)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_container_that_a_dead_daemon_held_goes_on_with_the_next(known: bool) -> None:
+    """Also where it died after the agent had stopped the processes, and before it could write that down."""
+    outside = Outside()
+    async with daemon(outside) as world:
+        live = await world.run()
+        await outside.store.commit(Put(live.become(held=True)))
+        await world.containers.pause(live.id)
+        if not known:
+            await outside.store.commit(Put(live.become(Event.UNPAUSE)))
+    async with daemon(outside) as world:
+        assert world.agent.paused
+        world.reconciler.begin()
+        await world.containers.release_held()
+        record = (await outside.store.load()).containers[live.id]
+        assert (record.state, record.held, world.agent.paused) == (State.RUNNING, False, False)
+        with pytest.raises(SockerlessError, match="is not paused"):
+            await world.containers.unpause(live.id)

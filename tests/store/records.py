@@ -108,6 +108,7 @@ CONTAINER = Container(
     finished_ns=1_700_000_000_000_000_003,
     restart_count=2,
     stopped_by_user=True,
+    held=True,
 )
 RUN = Run(
     id=RunId("b" * 32),
