@@ -70,11 +70,8 @@ def prunes(docker: Recorder) -> None:
 def searches(docker: Recorder) -> None:
     for query in ({"limit": -1}, {"limit": 101}, {"limit": "x"}):
         docker.call("GET", "/images/search", term="x", **query)
-    for filters in (
-        {"nonsense": ["x"]}, {"is-official": ["x"]}, {"is-automated": ["x"]}, {"stars": ["x"]},
-        {"is-official": ["true", "false"]},
-    ):  # fmt: skip
-        docker.call("GET", "/images/search", term="x", filters=json.dumps(filters))
+    for kind in ("nonsense", "is-official", "is-automated", "stars"):
+        docker.call("GET", "/images/search", term="x", filters=json.dumps({kind: ["x"]}))
     docker.call("GET", "/images/search", term="x", filters="{not json")
     docker.call("GET", "/images/search", term="https://quay.example/x")
 

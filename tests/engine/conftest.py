@@ -9,12 +9,19 @@ import pytest
 
 from sockerless_ecs.registry import RegistryClient
 from sockerless_ecs.sandbox.registry import Registry
+from tests.engine.bundles import archive, tarred
+from tests.engine.commits import BASE, Commits
 from tests.engine.loads import Loads, any_login
 from tests.registry.conftest import QUICK
-from tests.services.conftest import outside, world
+from tests.services.conftest import world
 from tests.services.world import Outside, World, daemon
 
-__all__ = ["outside", "world"]
+__all__ = ["world"]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Outside:
+    return Outside(uploads=tmp_path / "uploads")
 
 
 @pytest.fixture
@@ -44,3 +51,11 @@ async def real_world(outside: Outside) -> AsyncIterator[World]:
 async def loads(real_world: World, ecr: tuple[Registry, str]) -> AsyncIterator[Loads]:
     async with RegistryClient({}, (), any_login, retries=QUICK) as client:
         yield Loads(real_world, ecr[0], client, ecr[1])
+
+
+@pytest.fixture
+async def commits(loads: Loads) -> Commits:
+    files = [("/etc", True), ("/etc/passwd", False), ("/bin", True), ("/bin/sh", False)]
+    loads.world.contents.image.apply(files)
+    await loads.load(tarred(archive(BASE, "base:1")))
+    return Commits(loads, loads.world.committer(loads.client, loads.ecr))
