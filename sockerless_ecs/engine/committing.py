@@ -29,7 +29,7 @@ from sockerless_ecs.model.container import Container
 from sockerless_ecs.model.image import Descriptor, Image, ImageConfig
 from sockerless_ecs.model.instructions import changed
 from sockerless_ecs.model.lifecycle import State
-from sockerless_ecs.registry import Described, Platform, RegistryClient
+from sockerless_ecs.registry import Described, RegistryClient, made_for
 from sockerless_ecs.registry.config import ConfigFile, Step, created_at, read_config, write_config
 from sockerless_ecs.registry.copying import copy_blob
 from sockerless_ecs.registry.digest import digest_of
@@ -200,14 +200,13 @@ async def _keep(
     layer: SentLayer | None,
     name: references.Reference | None,
 ) -> Described:
-    image = parent.image
     [kept] = await repository.keep(
         write_config(file),
         [*parent.layers, *([layer.descriptor] if layer else ())],
         [name] if name else [],
-        Platform(os=image.os, architecture=image.architecture, variant=image.variant),
+        made_for(parent.image),
     )
-    return kept
+    return replace(kept, image=replace(kept.image, parent=parent.image.id))
 
 
 @contextmanager

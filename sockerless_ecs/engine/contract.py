@@ -226,8 +226,8 @@ class Images(Protocol):
         `all_tags` is for a repository's name: with later tags also iterating raises.
         """
 
-    async def inspect(self, name: str) -> Image:
-        """By reference or id."""
+    async def inspect(self, name: str, platform: str | None = None) -> Image:
+        """By reference or id; NotFound also for one that was made for another platform."""
 
     async def names(self, image_id: str) -> Sequence[Image]:
         """Every record with this id (its tags and digests)."""
@@ -235,21 +235,26 @@ class Images(Protocol):
     async def list(self, filters: Filters) -> Sequence[Image]:
         """All that were pulled."""
 
-    def load(self, body: AsyncIterator[bytes]) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+    def load(
+        self, body: AsyncIterator[bytes], platform: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
         """From a tar (docker-archive or OCI layout), streamed to ECR; the last lines name what was loaded.
 
-        Entering or iterating raises InvalidParameter for what is no image, Unavailable when ECR fails.
+        Entering or iterating raises InvalidParameter for what is no image or has none for `platform`,
+        Unavailable when ECR fails.
         """
 
     def push(
-        self, reference: str, tag: str, credentials: Credentials | None
+        self, reference: str, tag: str, credentials: Credentials | None, platform: str | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
         """To the registry that its name says: one tag, or every tag of a repository where `tag` is empty.
 
         Calling raises InvalidParameter for what is no name; all else is raised by iterating.
         """
 
-    def save(self, names: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def save(
+        self, names: Sequence[str], platform: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A tar of images; entering raises NotFound, leaving what broke on the way."""
 
     def import_(
@@ -264,10 +269,12 @@ class Images(Protocol):
     async def tag(self, name: str, repository: str, tag: str) -> None:
         """One more name."""
 
-    async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
+    async def remove(
+        self, name: str, *, force: bool = False, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageRemoved]:
         """Forget a name, and with the last one the image; Conflict while a container uses it."""
 
-    async def history(self, name: str) -> Sequence[ImageStep]:
+    async def history(self, name: str, platform: str | None = None) -> Sequence[ImageStep]:
         """How it came to be, newest first; Unavailable when its registry must be asked and is silent."""
 
     async def prune(self, filters: Filters) -> ImagesPruned:

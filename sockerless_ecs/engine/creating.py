@@ -14,7 +14,6 @@ from sockerless_ecs.model import agentless, restart, signals, sizing
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.container import Container, CreateRequest, is_agentless, new_container_id
 from sockerless_ecs.model.healthcheck import check_health
-from sockerless_ecs.model.image import Image
 from sockerless_ecs.services.definitions import Definitions
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.kept_logins import KeptLogins
@@ -53,7 +52,7 @@ class Creator:
         container_id = new_container_id()
         name = naming.checked(request.name) if request.name else naming.invented()
         image = self._images.find(request.config.image)
-        _check_platform(request, image)
+        self._images.check_platform(image, request.config.image, request.platform)
         config = merged(request.config, image.config, container_id)
         if config.stop_signal:
             signals.parse(config.stop_signal)
@@ -131,11 +130,3 @@ class Creator:
             raise
         self._ledger.release(old, live.id)
         self._bus.emit("container", "rename", live.id, {**attributes(live.record), "oldName": f"/{old}"})
-
-
-def _check_platform(request: CreateRequest, image: Image) -> None:
-    if request.platform and request.platform.split("/")[1:2] not in ([], [image.architecture]):
-        raise InvalidParameter(
-            f"image {request.config.image} was pulled for linux/{image.architecture}, not for "
-            f"{request.platform}: pull it with that platform first"
-        )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from sockerless_ecs.engine.values import ImageStep
 from sockerless_ecs.model.image import Image
 from sockerless_ecs.model.moment import written_ns
+from sockerless_ecs.model.reference import shown_tags
 from sockerless_ecs.registry.config import Step
 
 _ELSEWHERE = "<missing>"
 """What Docker calls the images that a builder made on the way."""
 
 
-def history(image: Image, steps: Iterable[Step], tags: Iterable[str]) -> Sequence[ImageStep]:
-    """The steps, newest first; the newest is the image itself, with its tags.
+def history(image: Image, steps: Iterable[Step], of: Callable[[str], Sequence[Image]]) -> Sequence[ImageStep]:
+    """The steps, newest first: the image itself, its parents as far as they are here, what was elsewhere.
 
-    Layers belong to the steps that are not empty, in order; where there are more such steps than layers the
-    last ones have made nothing.
+    `of` gives all records of an image. Layers belong to the steps that are not empty, in order; where there
+    are more such steps than layers the last ones have made nothing.
     """
     sizes = iter([layer.size for layer in image.blobs])
     told = [
@@ -31,6 +32,10 @@ def history(image: Image, steps: Iterable[Step], tags: Iterable[str]) -> Sequenc
         )
         for step in steps
     ]
-    if told:
-        told[-1] = replace(told[-1], id=image.id, tags=tuple(tags))
-    return told[::-1]
+    made, records = told[::-1], of(image.id)
+    for number, step in enumerate(made):
+        if not records:
+            break
+        made[number] = replace(step, id=records[0].id, tags=tuple(shown_tags(records)))
+        records = of(records[0].parent)
+    return made

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from sockerless_ecs.engine.contract import Filters
-from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import filters as filtering
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
@@ -41,10 +40,7 @@ def listed(images: Sequence[Image], filters: Filters, find: Find) -> Sequence[Im
 
 def _bound_ns(filters: Filters, find: Find) -> int | None:
     bounds = [find(name).created_ns for name in filters.get("before", ())]
-    until = filters.get("until", ())
-    if len(until) > 1:
-        raise InvalidParameter("more than one until filter specified")
-    bounds += [moment_ns(value, now_ns()) for value in until]
+    bounds += [moment_ns(value, now_ns()) for value in filters.get("until", ())]
     return min(bounds, default=None)
 
 

@@ -16,7 +16,7 @@ from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Descriptor, Image
 from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.model.sources import Sources
-from sockerless_ecs.registry import Login, Platform, RegistryClient
+from sockerless_ecs.registry import Login, Platform, RegistryClient, made_for
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.kept_logins import KeptLogins
 from sockerless_ecs.services.ledger import Ledger, now_ns
@@ -159,8 +159,7 @@ class Puller:
         image = self._ledger.images.get(wanted.full)
         if image is None or not image.digest or references.source_of(image).name != at.name:
             return None
-        made_for = Platform(os=image.os, architecture=image.architecture, variant=image.variant)
-        return image if platform.runs(made_for) else None
+        return image if platform.runs(made_for(image)) else None
 
     async def _unchanged(self, known: Image, at: Reference, login: Login | None) -> bool:
         named = await self._registry.named(at, login)

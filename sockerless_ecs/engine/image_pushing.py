@@ -17,9 +17,10 @@ from sockerless_ecs.errors import InvalidParameter, NotFound, SockerlessError
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Descriptor, Image
 from sockerless_ecs.model.reference import Reference
-from sockerless_ecs.registry import Login, RegistryClient, RepositoryTarget
+from sockerless_ecs.registry import Login, Platform, RegistryClient, RepositoryTarget, made_for
 from sockerless_ecs.registry.copying import Copied, copy_blob
 from sockerless_ecs.registry.manifest import is_foreign
+from sockerless_ecs.registry.words import check_platform
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger
 
@@ -55,18 +56,21 @@ class Pusher:
         self._bus = bus
 
     def push(
-        self, wanted: Reference, login: Login | None
+        self, wanted: Reference, login: Login | None, platform: Platform | None
     ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
         """Push a tag, or every tag of a repository; as Docker has it, iterating raises what is wrong.
 
         A manifest goes last: what fails or is cancelled half-way leaves no name in the registry, and layers
         that the next push need not send again.
         """
-        return telling(partial(self._push, wanted, login))
+        return telling(partial(self._push, wanted, login, platform))
 
-    async def _push(self, wanted: Reference, login: Login | None, teller: Teller) -> None:
+    async def _push(
+        self, wanted: Reference, login: Login | None, platform: Platform | None, teller: Teller
+    ) -> None:
         await teller.say(PullProgress(status=f"The push refers to repository [{wanted.name}]"))
         for image in self._found(wanted):
+            check_platform(made_for(image), platform, references.familiar(wanted))
             await self._push_one(image, login, teller)
         name = references.familiar(wanted)
         self._bus.emit("image", "push", name, {"name": references.familiar_name(wanted)})

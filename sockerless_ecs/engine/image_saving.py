@@ -13,9 +13,10 @@ from sockerless_ecs.errors import NotFound, Unavailable, Unimplemented
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Descriptor, Image
 from sockerless_ecs.model.reference import Reference
-from sockerless_ecs.registry import RegistryClient, saved
+from sockerless_ecs.registry import Platform, RegistryClient, made_for, saved
 from sockerless_ecs.registry.manifest import is_foreign
 from sockerless_ecs.registry.saved import SavedImage
+from sockerless_ecs.registry.words import check_platform
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger
 
@@ -39,12 +40,14 @@ class Saver:
         self._bus = bus
 
     @asynccontextmanager
-    async def save(self, names: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def save(
+        self, names: Sequence[str], platform: Platform | None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The tar; entering raises what is wrong with the names, and when a registry has no such image.
 
         A layer that cannot be read to its end ends the tar before its own: leaving raises it.
         """
-        wanted = self._wanted(names)
+        wanted = self._wanted(names, platform)
         images = [(image, await self._opened(image, tags)) for image, tags in wanted]
         async with self._tar(images) as pieces:
             yield pieces
@@ -52,11 +55,12 @@ class Saver:
             attributes = {**image.config.labels, "name": image.id}
             self._bus.emit("image", "save", image.id, attributes)
 
-    def _wanted(self, names: Sequence[str]) -> list[tuple[Image, list[Reference]]]:
+    def _wanted(self, names: Sequence[str], platform: Platform | None) -> list[tuple[Image, list[Reference]]]:
         """Each image once, with the tags by which it was asked for; a mere repository is all its tags."""
         found: dict[str, tuple[Image, list[Reference]]] = {}
         for name in names:
             for image, tag in self._meant(name):
+                check_platform(made_for(image), platform, name)
                 _, tags = found.setdefault(image.id, (image, []))
                 if tag is not None and tag not in tags:
                     tags.append(tag)

@@ -30,8 +30,9 @@ from sockerless_ecs.engine.values import (
 from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image
-from sockerless_ecs.registry import Platform, parse_platform
+from sockerless_ecs.registry import Platform, made_for, parse_platform
 from sockerless_ecs.registry.config import read_config
+from sockerless_ecs.registry.words import check_platform
 from sockerless_ecs.services.events import EventBus
 from sockerless_ecs.services.ledger import Ledger, now_ns
 
@@ -77,7 +78,7 @@ class EngineImages:
         """Progress; calling or entering raises what is wrong before any answer."""
         if not reference or reference.startswith(":"):
             raise InvalidParameter("no image to pull was named")
-        chosen = parse_platform(platform) if platform else self._platform
+        chosen = self._asked(platform) or self._platform
         login = login_of(credentials)
         if all_tags:
             return self._puller.pull_all(references.parse(reference), login, chosen)
@@ -89,9 +90,18 @@ class EngineImages:
             raise InvalidParameter("no image was named")
         return self._names.find(name)
 
-    async def inspect(self, name: str) -> Image:
-        """By reference or id."""
-        return self.find(name)
+    def _asked(self, platform: str | None) -> Platform | None:
+        return parse_platform(platform, self._platform.architecture) if platform else None
+
+    def check_platform(self, image: Image, name: str, platform: str | None) -> None:
+        """Raises NotFound, in the words that have clients pull, for an image of another platform."""
+        check_platform(made_for(image), self._asked(platform), name)
+
+    async def inspect(self, name: str, platform: str | None = None) -> Image:
+        """By reference or id; NotFound also for one that was made for another platform."""
+        image = self.find(name)
+        self.check_platform(image, name, platform)
+        return image
 
     async def names(self, image_id: str) -> Sequence[Image]:
         """Every record with this id (its tags and digests)."""
@@ -102,17 +112,22 @@ class EngineImages:
         return image_listing.listed(list(self._ledger.images.values()), filters, self.find)
 
     @asynccontextmanager
-    async def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[PullProgress]]:
+    async def load(
+        self, body: AsyncIterator[bytes], platform: str | None = None
+    ) -> AsyncIterator[AsyncIterator[PullProgress]]:
         """From a tar (docker-archive or OCI layout), streamed to ECR; the last lines name what was loaded.
 
         Nothing is recorded before all of it is in ECR: what was pushed of a load that fails is named by no
-        manifest there. Iterating raises InvalidParameter for what is no image, Unavailable when ECR fails.
+        manifest there. Iterating raises InvalidParameter for what is no image or has none for `platform`,
+        Unavailable when ECR fails.
         """
-        async with aclosing(self._loaded(body)) as progress:
+        async with aclosing(self._loaded(body, self._asked(platform))) as progress:
             yield progress
 
-    async def _loaded(self, body: AsyncIterator[bytes]) -> AsyncGenerator[PullProgress, None]:
-        loading = self._loader.load(body, self._platform)
+    async def _loaded(
+        self, body: AsyncIterator[bytes], only: Platform | None
+    ) -> AsyncGenerator[PullProgress, None]:
+        loading = self._loader.load(body, self._platform, only)
         async with aclosing(loading.progress()) as progress:
             async for line in progress:
                 yield line
@@ -127,7 +142,7 @@ class EngineImages:
                 yield PullProgress(stream=f"Loaded image: {short}\n")
 
     def push(
-        self, reference: str, tag: str, credentials: Credentials | None
+        self, reference: str, tag: str, credentials: Credentials | None, platform: str | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
         """Every tag of a repository, or one; iterating raises what is wrong, after the first line."""
         wanted = references.parse(reference)
@@ -135,11 +150,13 @@ class EngineImages:
             if not references.is_tag(tag):
                 raise InvalidParameter("invalid tag format")
             wanted = replace(wanted, tag=tag)
-        return self._pusher.push(wanted, login_of(credentials))
+        return self._pusher.push(wanted, login_of(credentials), self._asked(platform))
 
-    def save(self, names: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def save(
+        self, names: Sequence[str], platform: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """A tar of images; entering raises NotFound, leaving what broke on the way."""
-        return self._saver.save(names)
+        return self._saver.save(names, self._asked(platform))
 
     def import_(
         self, wanted: ImportRequest, body: AsyncIterator[bytes]
@@ -149,7 +166,7 @@ class EngineImages:
         Calling or entering raises what is wrong with the request, iterating InvalidParameter for what is no
         tar, Unavailable when ECR or the address fails. Nothing is recorded then.
         """
-        platform = parse_platform(wanted.platform) if wanted.platform else self._platform
+        platform = self._asked(wanted.platform) or self._platform
         return self._importer.import_(wanted, platform, body)
 
     async def tag(self, name: str, repository: str, tag: str) -> None:
@@ -159,7 +176,9 @@ class EngineImages:
         await self._names.give(self._names.renamed(image, wanted, now_ns()))
         self._tell("tag", image, references.familiar(wanted))
 
-    async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
+    async def remove(
+        self, name: str, *, force: bool = False, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageRemoved]:
         """Forget a name, and with the last one the image; Conflict while a container uses it.
 
         Only this daemon's records go: nothing is removed in any registry, ECR's repository of loaded images
@@ -168,6 +187,8 @@ class EngineImages:
         if not name:
             raise InvalidParameter("no image was named")
         image = self._names.find(name)
+        for platform in platforms:
+            self.check_platform(image, name, platform)
         users = [live.record for live in self._ledger if live.record.image_id == image.id]
         going = removal(name, image, self._names.of(image.id), users, force=force)
         await self._names.change(put=going.put, drop=going.drop)
@@ -175,11 +196,11 @@ class EngineImages:
             self._tell(action, image, image.id)
         return going.steps
 
-    async def history(self, name: str) -> Sequence[ImageStep]:
+    async def history(self, name: str, platform: str | None = None) -> Sequence[ImageStep]:
         """How it came to be, newest first; raises NotFound, or Unavailable for a registry that is silent."""
-        image = self.find(name)
+        image = await self.inspect(name, platform)
         file = read_config(await self._files.text(image), image.id)
-        return history(image, file.history, references.shown_tags(self._names.of(image.id)))
+        return history(image, file.history, self._names.of)
 
     async def prune(self, filters: Filters) -> ImagesPruned:
         """Forget what no container uses: what has no tag, with `dangling=false` all of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository
@@ -33,18 +33,24 @@ class Loader:
     def __init__(self, repository: ImageRepository) -> None:
         self._repository = repository
 
-    def load(self, body: AsyncIterator[bytes], platform: Platform) -> Loading:
-        """One tar; where it offers a choice, its images for `platform`."""
-        return Loading(self._repository, body, platform)
+    def load(self, body: AsyncIterator[bytes], platform: Platform, only: Platform | None = None) -> Loading:
+        """One tar; where it offers a choice, its images for `platform`; or none but those for `only`."""
+        return Loading(self._repository, body, platform, only)
 
 
 class Loading:
     """One tar on its way. Iterate over `progress` once; then `images` are in ECR, ready to be named."""
 
-    def __init__(self, repository: ImageRepository, body: AsyncIterator[bytes], platform: Platform) -> None:
+    def __init__(
+        self,
+        repository: ImageRepository,
+        body: AsyncIterator[bytes],
+        platform: Platform,
+        only: Platform | None,
+    ) -> None:
         self._repository = repository
         self._body = body
-        self._platform = platform
+        self._platform, self._only = only or platform, only
         self._bundle = Bundle()
         self._kept_bytes = 0
         self._open: OpenRepository | None = None
@@ -81,8 +87,17 @@ class Loading:
             async with aclosing(self._stream(tar, entry, head, kind)) as lines:
                 async for line in lines:
                     yield line
-        for bundled in self._bundle.images(self._platform):
+        for bundled in self._wanted():
             await self._push(bundled)
+
+    def _wanted(self) -> Sequence[BundledImage]:
+        found = self._bundle.images(self._platform)
+        if self._only is None:
+            return found
+        fitting = [one for one in found if self._only.runs(one.file.platform)]
+        if not fitting:
+            raise InvalidParameter(f"the archive has no image for {self._only}")
+        return fitting
 
     async def _keeps(self, entry: Entry, head: bytes, tar: Tarball) -> bool:
         """Whether this is metadata, or a layer so small that it can wait in memory."""

@@ -61,6 +61,14 @@ class Query:
         except InvalidParameter as error:
             raise InvalidParameter(f"query parameter {name}: {error}") from None
 
+    def platforms(self, name: str = "platform") -> Sequence[str]:
+        """As `linux/arm64`; Docker sends `{"os":"linux","architecture":"arm64"}`."""
+        return [_platform(value) for value in self.texts(name)]
+
+    def platform(self) -> str | None:
+        """The only one."""
+        return next(iter(self.platforms()), None)
+
     def filters(self, name: str = "filters") -> dict[str, list[str]]:
         """Both forms: `{"label":{"a=b":true}}`, and `{"label":["a=b"]}` of old clients."""
         value = self.values.get(name, "").strip()
@@ -71,6 +79,22 @@ class Query:
         except msgspec.DecodeError as error:
             raise InvalidParameter(f"query parameter {name}: invalid filters: {error}") from None
         return {key: _asked(form) for key, form in forms.items() if form}
+
+
+class _Platform(msgspec.Struct):
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+
+def _platform(value: str) -> str:
+    try:
+        found = msgspec.json.decode(value, type=_Platform)
+    except msgspec.DecodeError as error:
+        raise InvalidParameter(f"failed to parse platform: {error}") from None
+    if not (found.os and found.architecture):
+        raise InvalidParameter("both OS and Architecture must be provided")
+    return "/".join(part for part in (found.os, found.architecture, found.variant) if part)
 
 
 def _asked(form: dict[str, bool] | list[str] | None) -> list[str]:

@@ -83,6 +83,8 @@ class Image:
     pulled_ns: int = 0
     repository: str = ""
     """Where it really is (`<registry>/<repository>`); empty = where its reference says."""
+    parent: str = ""
+    """The id of the image whose container was committed as this one; empty = it was made elsewhere."""
     credentials_arn: str = ""
     """The secret that is kept for Fargate to log in there, from the last pull; empty = none is."""
 

@@ -8,8 +8,13 @@ from sockerless_ecs.registry.answer import Answer, error_code, error_text
 from sockerless_ecs.registry.platform import Platform
 
 
-def check_platform(found: Platform, platform: Platform, name: str) -> None:
-    """Raises `NotFound` in Docker's words for an image of another platform; what says nothing passes."""
+def check_platform(found: Platform, platform: Platform | None, name: str) -> None:
+    """Raises `NotFound` in Docker's words for an image of another platform than the one that was specified.
+
+    An image that does not say what it is for passes.
+    """
+    if platform is None:
+        return
     known = found.os and found.architecture
     if known and not platform.runs(found):
         raise NotFound(

@@ -31,6 +31,7 @@ def _committed(docker: Recorder, container: str, name: str, *, body: Any = None,
     docker.aliases |= {shown["Id"]: f"<{name}>"}
     layers = shown["RootFS"]["Layers"]
     docker.call("GET", f"/images/commits/x:{name}/json", only=lambda image: {**image, "RootFS": len(layers)})
+    docker.call("GET", f"/images/commits/x:{name}/history")
 
 
 def what_is_shown(docker: Recorder) -> None:
@@ -97,7 +98,6 @@ _LATER = {
 
 _ALLOWED = {
     **EVERYWHERE,
-    "Parent": "nothing here has one",
     "DockerVersion": "who has made it",
     "Container": "gone in later versions",
     "Config.Hostname": "gone in later versions",

@@ -25,12 +25,14 @@ class Loads:
         self.ecr = FakeEcr(host)
         self.images = engine_images(world.ledger, client, world.bus, self.ecr)
 
-    async def load(self, data: bytes, piece: int = 100_000) -> list[str]:
+    async def load(self, data: bytes, piece: int = 100_000, *, platform: str | None = None) -> list[str]:
         """What it says came."""
-        return [line.stream for line in await self.lines(data, piece) if line.stream]
+        return [line.stream for line in await self.lines(data, piece, platform=platform) if line.stream]
 
-    async def lines(self, data: bytes, piece: int = 100_000) -> list[PullProgress]:
-        async with aclosing(pieces(data, piece)) as body, self.images.load(body) as progress:
+    async def lines(
+        self, data: bytes, piece: int = 100_000, *, platform: str | None = None
+    ) -> list[PullProgress]:
+        async with aclosing(pieces(data, piece)) as body, self.images.load(body, platform) as progress:
             return [line async for line in progress]
 
     def files(self, name: str) -> list[bytes]:

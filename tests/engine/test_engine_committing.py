@@ -168,6 +168,20 @@ async def test_container_of_the_new_image_is_made_and_committed_again(commits: C
     assert commits.loads.files("made:2") == [*BASE.layers, PACKED, BASE.layers[0]]
 
 
+async def test_parents_of_an_image_are_known_as_far_as_they_are_here(commits: Commits) -> None:
+    images = commits.loads.images
+    base = images.find("base:1")
+    first = await commits.commit(await commits.create())
+    second = await commits.commit(await commits.create("made:1"), tag="2")
+    assert (base.parent, first.parent, second.parent) == ("", base.id, first.id)
+    told = await images.history("made:2")
+    shown = [(step.id, tuple(step.tags)) for step in told]
+    assert shown[:3] == [(second.id, ("made:2",)), (first.id, ("made:1",)), (base.id, ("base:1",))]
+    assert {step.id for step in told[3:]} == {"<missing>"}
+    await images.remove("made:1", force=True)
+    assert [step.id for step in await images.history("made:2")][1:] == ["<missing>"] * (len(told) - 1)
+
+
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [

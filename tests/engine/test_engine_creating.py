@@ -76,7 +76,12 @@ BAD: dict[str, tuple[CreateRequest, type[SockerlessError], str]] = {
     "image": (request(config=ContainerConfig(image="nginx")), NotFound, "No such image: nginx:latest"),
     "no image": (request(config=ContainerConfig(image="")), InvalidParameter, "no image was named"),
     "name": (request("-"), InvalidParameter, "Invalid container name"),
-    "platform": (request(platform="linux/arm64"), InvalidParameter, "was pulled for linux/amd64"),
+    "platform": (
+        request(platform="linux/arm64"),
+        NotFound,  # clients pull then
+        r"image with reference alpine was found but its platform \(linux/amd64\) does not match",
+    ),
+    "no platform": (request(platform="foobar"), InvalidParameter, "unknown operating system"),
     "signal": (
         request(config=ContainerConfig(image="alpine", stop_signal="SIGNOPE")),
         InvalidParameter,
@@ -103,6 +108,7 @@ async def test_request_that_is_wrong_keeps_nothing(
 async def test_platform_that_is_the_image_s_is_fine(world: World, autojump_clock: MockClock) -> None:
     await world.containers.create(request(platform="linux/amd64"))
     await world.containers.create(request(None, platform="linux"))
+    await world.containers.create(request(None, platform="x86_64"))
 
 
 @pytest.mark.parametrize("operation", ["find_task_definition", "register_task_definition", "store"])

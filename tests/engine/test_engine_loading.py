@@ -116,16 +116,34 @@ async def test_an_image_may_have_several_names_or_none(loads: Loads) -> None:
     assert loads.files(other.id) == [SMALL]
 
 
-async def test_one_tar_may_hold_several_images(loads: Loads) -> None:
-    images = [parts([SMALL], config={"Cmd": [name]}) for name in ("a", "b")]
-    members = [member for image in images for member in archive(image) if member[0] != "manifest.json"]
+def several(**images: Parts) -> bytes:
+    """One tar of images, each by its name."""
+    members = [one for image in images.values() for one in archive(image) if one[0] != "manifest.json"]
     saved = [
         {"Config": f"{image.id[7:]}.json", "RepoTags": [f"{name}:1"], "Layers": [archive(image)[2][0]]}
-        for image, name in zip(images, "ab", strict=True)
+        for name, image in images.items()
     ]
-    said = await loads.load(tarred([*members, ("manifest.json", as_json(saved))]))
-    assert said == ["Loaded image: a:1\n", "Loaded image: b:1\n"]
-    assert [loads.images.find(name).id for name in ("a:1", "b:1")] == [image.id for image in images]
+    return tarred([*members, ("manifest.json", as_json(saved))])
+
+
+async def test_one_tar_may_hold_several_images(loads: Loads) -> None:
+    images = {name: parts([SMALL], config={"Cmd": [name]}) for name in ("a", "b")}
+    assert await loads.load(several(**images)) == ["Loaded image: a:1\n", "Loaded image: b:1\n"]
+    assert [loads.images.find(f"{name}:1").id for name in images] == [image.id for image in images.values()]
+
+
+@pytest.mark.parametrize(
+    ("platform", "loaded"), [("linux/arm64", ["arm"]), ("linux/amd64", ["amd"]), (None, ["amd", "arm"])]
+)
+async def test_a_load_takes_only_what_is_for_the_platform_that_was_asked_for(
+    loads: Loads, platform: str | None, loaded: list[str]
+) -> None:
+    tar = several(amd=parts([SMALL]), arm=parts([SMALL], architecture="arm64"))
+    await loads.load(tar, platform=platform)
+    names = sorted(name for name in loads.world.ledger.images if name != "docker.io/library/alpine:latest")
+    assert names == [f"docker.io/library/{name}:1" for name in loaded]
+    with pytest.raises(InvalidParameter, match="the archive has no image for linux/riscv64"):
+        await loads.load(tar, platform="linux/riscv64")
 
 
 async def test_a_load_moves_the_name_and_keeps_the_image_that_had_it(loads: Loads) -> None:

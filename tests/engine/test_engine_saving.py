@@ -62,6 +62,29 @@ async def test_a_saved_image_is_loaded_as_it_was(loads: Loads) -> None:
     assert ("save", IMAGE.id) in events
 
 
+async def test_an_image_of_another_platform_is_not_what_was_asked_for(loads: Loads) -> None:
+    await loads.load(tarred(archive(IMAGE, "tool:1")))
+    images = loads.images
+    words = r"image with reference tool:1 was found but its platform \(linux/amd64\) does not match"
+    with pytest.raises(NotFound, match=words):
+        async with images.save(["tool:1"], "linux/arm64"):
+            pass
+    with pytest.raises(NotFound, match=words):
+        async with images.push("tool", "1", None, "linux/arm64") as progress:
+            _ = [line async for line in progress]
+    for asked in (
+        images.inspect("tool:1", "linux/arm64"),
+        images.history("tool:1", "linux/arm64"),
+        images.remove("tool:1", force=True, platforms=["linux/amd64", "linux/arm64"]),
+    ):
+        with pytest.raises(NotFound, match=words):
+            await asked
+    async with images.save(["tool:1"], "linux/amd64") as pieces:
+        assert saved(b"".join([piece async for piece in pieces])) == [(IMAGE.id, ["tool:1"])]
+    assert await images.history("tool:1", "linux") == await images.history("tool:1")
+    await images.remove("tool:1", platforms=["linux/amd64"])
+
+
 async def test_the_tar_is_an_oci_layout_and_a_docker_archive(loads: Loads) -> None:
     await loads.load(tarred(archive(IMAGE, "tool:1")))
     found = files(await save(loads, "tool:1"))

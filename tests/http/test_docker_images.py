@@ -212,6 +212,40 @@ async def test_a_save_is_a_tar_of_one_image_or_of_many(docker: Wire) -> None:
     assert (many.status, many.body) == (200, b"ab:1")
 
 
+ARM = quote('{"architecture":"arm64","os":"linux","variant":"v8"}')
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/images/alpine:3/json?platform={ARM}"),
+        ("GET", f"/images/alpine:3/history?platform={ARM}"),
+        ("GET", f"/images/alpine:3/get?platform={ARM}"),
+        ("GET", f"/images/get?names=alpine:3&platform={ARM}"),
+        ("POST", f"/images/alpine/push?tag=3&platform={ARM}"),
+        ("POST", f"/images/load?platform={ARM}"),
+        ("DELETE", f"/images/alpine:3?platforms={ARM}"),
+    ],
+)
+async def test_the_platform_that_was_asked_for_is_handed_on(
+    engine: Served, docker: Wire, method: str, path: str
+) -> None:
+    await engine.backend.pulled()
+    assert (await docker.ask(method, path)).status == 200
+    assert engine.backend.images.platforms == ["linux/arm64/v8"]
+
+
+@pytest.mark.parametrize(
+    "text", ["linux/amd64", "{", '{"os":"linux"}', '{"architecture":"amd64"}', "[]", "1"]
+)
+async def test_what_is_no_platform_is_a_400(engine: Served, docker: Wire, text: str) -> None:
+    await engine.backend.pulled()
+    for path in ("/images/alpine:3/json", "/images/alpine:3/get"):
+        answer = await docker.ask("GET", f"{path}?platform={quote(text)}")
+        assert answer.status == 400
+        assert "platform" in answer.message or "Architecture" in answer.message
+
+
 async def test_a_save_that_cannot_begin_is_an_ordinary_answer(docker: Wire) -> None:
     answer = await docker.ask("GET", "/images/get?names=a&names=missing")
     assert (answer.status, answer.message) == (404, "reference does not exist")

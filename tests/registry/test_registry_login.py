@@ -357,14 +357,22 @@ def test_searches_of_docker_hub_go_to_its_index_or_to_what_stands_in_for_the_hub
         ("arm64", Platform(architecture="arm64")),
         ("linux/aarch64/v8", Platform(architecture="arm64", variant="v8")),
         ("X86_64", Platform(architecture="amd64")),
+        ("linux", Platform(architecture="arm64")),
+        ("freebsd", Platform(os="freebsd", architecture="arm64")),
+        ("linux/foobar", Platform(architecture="foobar")),
         ("windows/amd64", Platform(os="windows", architecture="amd64")),
     ],
 )
 def test_platforms_are_read(text: str, platform: Platform) -> None:
-    assert parse_platform(text) == platform
+    assert parse_platform(text, "arm64") == platform
 
 
 @pytest.mark.parametrize("text", ["", "/", "linux/", "a/b/c/d", "linux/amd 64", "é"])
 def test_what_is_no_platform_is_refused(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid platform"):
         parse_platform(text)
+
+
+def test_a_word_that_is_neither_system_nor_architecture_is_refused() -> None:
+    with pytest.raises(InvalidParameter, match='"foobar": unknown operating system or architecture'):
+        parse_platform("foobar")

@@ -91,7 +91,7 @@ async def list_(call: Call) -> Reply:
 
 async def inspect(call: Call) -> Reply:
     """Show an image."""
-    image = await call.backend.images.inspect(call.ref)
+    image = await call.backend.images.inspect(call.ref, call.query.platform())
     return json_reply(image_view(image, await call.backend.images.names(image.id), call.version))
 
 
@@ -103,10 +103,10 @@ async def tag(call: Call) -> Reply:
 
 async def load(call: Call) -> Streamed:
     """Take images from a tar; unless it is to be quiet, the progress of their layers too."""
-    quiet = call.query.flag("quiet", default=True)
+    quiet, platform = call.query.flag("quiet", default=True), call.query.platform()
 
     async def produce(output: Output) -> None:
-        async with call.backend.images.load(call.stream_body()) as progress:
+        async with call.backend.images.load(call.stream_body(), platform) as progress:
             await write_progress(output, progress, at_once=False, quiet=quiet)
 
     return Streamed(produce)
@@ -114,10 +114,10 @@ async def load(call: Call) -> Streamed:
 
 async def push(call: Call) -> Streamed:
     """Bring an image to the registry that its name says; what is wrong is told in the lines."""
-    images, login = call.backend.images, _login(call)
+    images, login, platform = call.backend.images, _login(call), call.query.platform()
 
     async def produce(output: Output) -> None:
-        async with images.push(call.ref, call.query.text("tag"), login) as progress:
+        async with images.push(call.ref, call.query.text("tag"), login, platform) as progress:
             await write_progress(output, progress, at_once=True)
 
     return Streamed(produce)
@@ -134,8 +134,10 @@ async def save_all(call: Call) -> Streamed:
 
 
 def _saved(call: Call, names: Sequence[str]) -> Streamed:
+    platform = call.query.platform()
+
     async def produce(output: Output) -> None:
-        async with call.backend.images.save(names) as pieces:
+        async with call.backend.images.save(names, platform) as pieces:
             await output.begin("application/x-tar")
             async for piece in pieces:
                 await output.write(piece)
@@ -247,7 +249,7 @@ ROUTES: tuple[Route, ...] = (
         operation="ImageInspect",
         summary="Inspect an image",
         handle=inspect,
-        query=("manifests",),
+        query=("manifests", "platform"),
         answer=ImageView,
     ),
     Route(
@@ -274,7 +276,7 @@ ROUTES: tuple[Route, ...] = (
         operation="ImageDelete",
         summary="Remove an image",
         handle=remove,
-        query=("force", "noprune"),
+        query=("force", "noprune", "platforms"),
         answer=list[ImageDeletedView],
     ),
     Route(

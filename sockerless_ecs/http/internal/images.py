@@ -78,14 +78,16 @@ async def _tag(call: Call, name: str) -> Reply:
 
 
 async def remove(call: Call) -> Reply:
-    """Forget a name, and with the last one the image; nothing has parents that `noprune` could spare."""
-    steps = await call.backend.images.remove(call.ref, force=call.query.flag("force"))
+    """Forget a name, and with the last one the image; no parent goes with it that `noprune` could spare."""
+    steps = await call.backend.images.remove(
+        call.ref, force=call.query.flag("force"), platforms=call.query.platforms("platforms")
+    )
     return json_reply([ImageDeletedView(untagged=step.untagged, deleted=step.deleted) for step in steps])
 
 
 async def history(call: Call) -> Reply:
     """How it came to be."""
-    return json_reply(history_view(await call.backend.images.history(call.ref)))
+    return json_reply(history_view(await call.backend.images.history(call.ref, call.query.platform())))
 
 
 async def prune(call: Call) -> Reply:

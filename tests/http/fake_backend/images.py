@@ -32,6 +32,7 @@ class FakeImages:
         self.credentials: Credentials | None = None
         self.pulled: list[tuple[str, str | None]] = []
         self.pushed: list[tuple[str, str]] = []
+        self.platforms: list[str] = []
         self.filters: list[Filters] = []
         self.loaded_bytes = 0
         self.imported: list[ImportRequest] = []
@@ -67,10 +68,11 @@ class FakeImages:
 
     @asynccontextmanager
     async def push(
-        self, reference: str, tag: str, credentials: Credentials | None
+        self, reference: str, tag: str, credentials: Credentials | None, platform: str | None = None
     ) -> AsyncIterator[AsyncIterator[PullProgress]]:
         self.credentials = credentials
         self.pushed.append((reference, tag))
+        self.platforms += [platform] if platform else []
         digest = "sha256:" + "1" * 64
 
         async def progress() -> AsyncGenerator[PullProgress, None]:
@@ -86,8 +88,11 @@ class FakeImages:
             yield lines
 
     @asynccontextmanager
-    async def save(self, names: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def save(
+        self, names: Sequence[str], platform: str | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         await trio.lowlevel.checkpoint()
+        self.platforms += [platform] if platform else []
         for name in names:
             if "missing" in name:
                 raise NotFound("reference does not exist")
@@ -102,8 +107,9 @@ class FakeImages:
         async with aclosing(tar()) as pieces:
             yield pieces
 
-    async def inspect(self, name: str) -> Image:
+    async def inspect(self, name: str, platform: str | None = None) -> Image:
         await trio.lowlevel.checkpoint()
+        self.platforms += [platform] if platform else []
         for image in self.by_ref.values():
             if name in (image.ref, image.id) or from_pull(name).full == image.ref:
                 return image
@@ -119,7 +125,11 @@ class FakeImages:
         return list(self.by_ref.values())
 
     @asynccontextmanager
-    async def load(self, body: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[PullProgress]]:
+    async def load(
+        self, body: AsyncIterator[bytes], platform: str | None = None
+    ) -> AsyncIterator[AsyncIterator[PullProgress]]:
+        self.platforms += [platform] if platform else []
+
         async def progress() -> AsyncGenerator[PullProgress, None]:
             async for piece in body:
                 if not self.loaded_bytes and piece.startswith(b"nonsense"):
@@ -162,14 +172,17 @@ class FakeImages:
         wanted = from_pull(f"{repository}:{tag}" if tag else repository).full
         self.by_ref[wanted] = replace(image, ref=wanted)
 
-    async def remove(self, name: str, *, force: bool = False) -> Sequence[ImageRemoved]:
+    async def remove(
+        self, name: str, *, force: bool = False, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageRemoved]:
+        self.platforms += platforms
         image = await self.inspect(name)
         del self.by_ref[image.ref]
         steps = [ImageRemoved(untagged=familiar(parse(image.ref)))]
         return steps if await self.names(image.id) else [*steps, ImageRemoved(deleted=image.id)]
 
-    async def history(self, name: str) -> Sequence[ImageStep]:
-        image = await self.inspect(name)
+    async def history(self, name: str, platform: str | None = None) -> Sequence[ImageStep]:
+        image = await self.inspect(name, platform)
         tags = tuple(familiar(parse(one.ref)) for one in await self.names(image.id))
         return [
             ImageStep(
