@@ -14,9 +14,12 @@ import pytest
 import trio
 
 from sockerless_ecs.sandbox.registry import ImageNotFound, Registry
-from tests.clients.engines import IMAGE, VERSION, docker_archive, load
+from tests.clients.cli import DockerCli
+from tests.clients.engines import IMAGE, VERSION, Target, docker_archive, load
 from tests.clients.wire import Wire
 from tests.e2e.world import Cloud, Daemon, eventually
+from tests.engine import bundles
+from tests.engine.bundles import layer, parts, tarred
 
 NewDaemon = Callable[..., Daemon]
 LOGIN = {"X-Registry-Auth": base64.b64encode(b'{"username":"any","password":"one"}').decode()}
@@ -110,6 +113,27 @@ async def test_a_tag_that_moves_changes_no_container_that_was_made_before(
     for container in (before, after):
         await wire.remove(container)
     await wire.http.aclose()
+
+
+async def test_an_image_that_is_here_for_another_platform_is_pulled_for_the_right_one(
+    cloud: Cloud, new_daemon: NewDaemon, archive: bytes, docker_cli: str
+) -> None:
+    name = f"{cloud.info.registry}/platforms/tool:1"
+    daemon = new_daemon()
+    docker = DockerCli(docker_cli, Target("ours", daemon.docker_socket, "default"))
+    docker("load", stdin=archive)
+    docker("tag", IMAGE, name)
+    wire = Wire(daemon.docker_socket)
+    await push(wire, name)
+    for_arm = parts([layer({"bin/program": b"arm"})], architecture="arm64")
+    docker("load", stdin=tarred(bundles.archive(for_arm, name)))
+    asked = {"platform": "linux/amd64"}
+    answer = await wire.http.post("/containers/create", params=asked, json={"Image": name})
+    assert answer.status_code == httpx.codes.NOT_FOUND
+    assert "its platform (linux/arm64) does not match the specified platform" in answer.text
+    await wire.http.aclose()
+    assert docker("run", "--rm", "--platform", "linux/amd64", name).text == "hello"
+    assert docker("inspect", "--format", "{{.Architecture}}", name).text == "amd64"
 
 
 async def test_a_daemon_that_dies_during_a_load_has_recorded_nothing_and_loads_it_then(
