@@ -17,10 +17,11 @@ class ImageFiles:
         self._registry = registry
 
     async def text(self, image: Image) -> bytes:
-        """The file; kept from now on. Raises what `RegistryClient.config` raises."""
+        """The file; kept from now on, as long as the image is. Raises what `RegistryClient.config` raises."""
         kept = await self._ledger.image_file(image.id)
         if kept is not None:
             return kept
         text = await self._registry.config(references.source_of(image), Descriptor(digest=image.id, size=0))
-        await self._ledger.save(Put(ImageFile(id=image.id, text=text.decode())))
+        if any(known.id == image.id for known in self._ledger.images.values()):
+            await self._ledger.save(Put(ImageFile(id=image.id, text=text.decode())))
         return text

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sockerless_ecs.engine.image_history import history
 from sockerless_ecs.errors import NotFound, Unavailable
 from sockerless_ecs.model.image import Descriptor, Image
+from sockerless_ecs.model.reference import Reference
 from sockerless_ecs.registry.config import Step
 from tests.services.world import IMAGE, Outside, World
 
@@ -55,6 +56,21 @@ async def test_a_file_that_is_not_kept_is_fetched_once_from_where_the_image_is(
         assert len(await world.images.history(IMAGE.id)) == 3
     assert outside.registry.fetched == [f"quay.example/mirror/alpine@{IMAGE.manifest_digest}"]
     assert await world.ledger.image_file(IMAGE.id) == outside.registry.files[IMAGE.id]
+
+
+async def test_the_file_of_an_image_that_went_meanwhile_is_not_kept(
+    world: World, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await known(world, outside, {"history": STEPS}, 1)
+    fetch = outside.registry.config
+
+    async def config(reference: Reference, file: Descriptor) -> bytes:
+        await world.images.remove("alpine")
+        return await fetch(reference, file)
+
+    monkeypatch.setattr(outside.registry, "config", config)
+    assert len(await world.images.history("alpine")) == 3
+    assert await world.ledger.image_file(IMAGE.id) is None
 
 
 async def test_a_registry_that_is_silent_is_told(world: World) -> None:
