@@ -25,7 +25,7 @@ _ANSWER_SECONDS = 2.0
 """How long a client that ended half-way through a body is thought to wait for its answer."""
 _TAKE_OVER_SECONDS = 0.5
 """And one that has sent all, on TCP: its half-close, before an answer that takes over, looks like its end."""
-_RECEIVE_BYTES = 1 << 16
+_RECEIVE_BYTES = 1 << 18
 _GOODBYE_SECONDS = 5.0
 """How long a close may take."""
 _LAST_GOODBYE_SECONDS = 0.5
