@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,14 +13,13 @@ from sockerless_ecs.engine.control import Control
 from sockerless_ecs.engine.files import Files
 from sockerless_ecs.engine.image_files import ImageFiles
 from sockerless_ecs.engine.image_names import ImageNames, new_name
-from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository
+from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository, own_access
 from sockerless_ecs.engine.merging import filled, image_config
 from sockerless_ecs.engine.values import CommitRequest
 from sockerless_ecs.errors import (
     Conflict,
     InvalidParameter,
     NotFound,
-    Unauthorized,
     Unavailable,
     Unimplemented,
 )
@@ -91,12 +90,12 @@ class Committer:
         untouched = self._files.untouched(live)
         if not untouched:
             await self._files.present(live)
-        with _ours():
+        with own_access():
             repository = await self._repository.open()
             parent = await self._bring(image, repository)
         layer = None if untouched else await self._layer(live, repository, pause=wanted.pause)
         file = _file(live.record, parent.file, layer, config, wanted)
-        with _ours():
+        with own_access():
             kept = await _keep(repository, parent, file, layer, name)
         await self._names.give(kept.image, kept.file)
         self._tell(live, kept.image, wanted.comment, references.familiar(name) if name else "")
@@ -133,7 +132,7 @@ class Committer:
 
     async def _layer(self, live: Live, repository: OpenRepository, *, pause: bool) -> SentLayer | None:
         """The container's own; None where it has changed nothing."""
-        with _ours():
+        with own_access():
             tree = await self._files.tree(live)
         upload = LayerUpload(repository.target, OCI_LAYER, "the container's layer")
         async with AsyncExitStack() as stack:
@@ -143,9 +142,9 @@ class Committer:
             if tar is None:
                 return None
             async for piece in tar:
-                with _ours():
+                with own_access():
                     await upload.feed(piece)
-        with _ours():
+        with own_access():
             layer = await upload.finish()
         return None if layer.diff_id == _NOTHING else layer
 
@@ -207,15 +206,6 @@ async def _keep(
         made_for(parent.image),
     )
     return replace(kept, image=replace(kept.image, parent=parent.image.id))
-
-
-@contextmanager
-def _ours() -> Iterator[None]:
-    """What a registry refuses here is the daemon's own access, not the client's."""
-    try:
-        yield
-    except (Unauthorized, NotFound) as error:
-        raise Unavailable(str(error), request_ids=error.request_ids) from error
 
 
 async def _untold(_: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sockerless_ecs.aws import Ecr
+from sockerless_ecs.errors import NotFound, Unauthorized, Unavailable
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Descriptor, ImageRef
 from sockerless_ecs.registry import Described, Platform, RegistryClient, RepositoryTarget, described
@@ -88,3 +90,12 @@ class OpenRepository:
             )
             for ref in [name.full for name in names] or [ImageRef(config.digest)]
         ]
+
+
+@contextmanager
+def own_access() -> Iterator[None]:
+    """What the repository refuses here is the daemon's own access, not the client's: it is Unavailable."""
+    try:
+        yield
+    except (Unauthorized, NotFound) as error:
+        raise Unavailable(str(error), request_ids=error.request_ids) from error

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import trio
 
 from sockerless_ecs.engine.image_names import ImageNames, new_name
-from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository
+from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository, own_access
 from sockerless_ecs.engine.values import ImportRequest, PullProgress
-from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
+from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.model import reference as references
 from sockerless_ecs.model.image import Image, ImageConfig
 from sockerless_ecs.model.instructions import changed
@@ -79,7 +79,7 @@ class Importer:
     async def _imported(
         self, draft: _Draft, packed: AsyncIterator[bytes]
     ) -> AsyncGenerator[PullProgress, None]:
-        try:
+        with own_access():
             repository = await self._repository.open()
             upload = LayerUpload(repository.target, OCI_LAYER, "the archive")
             check, shown = LayerNames("the archive", InvalidParameter), 0
@@ -97,8 +97,6 @@ class Importer:
                     )
             check.finish()
             image = await self._keep(draft, repository, await upload.finish())
-        except (Unauthorized, NotFound) as error:  # the daemon's own access is at fault, not the client's
-            raise Unavailable(str(error), request_ids=error.request_ids) from error
         if draft.name is not None:
             self._tell("tag", image, references.familiar(draft.name))
         self._tell("import", image, image.id)

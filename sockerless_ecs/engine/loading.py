@@ -6,9 +6,9 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
-from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository
+from sockerless_ecs.engine.image_repository import ImageRepository, OpenRepository, own_access
 from sockerless_ecs.engine.values import PullProgress
-from sockerless_ecs.errors import InvalidParameter, NotFound, Unauthorized, Unavailable
+from sockerless_ecs.errors import InvalidParameter
 from sockerless_ecs.registry import Described, Platform, RepositoryTarget
 from sockerless_ecs.registry.bundle import Blob, Bundle, BundledImage
 from sockerless_ecs.registry.compression import Unpacked
@@ -61,12 +61,10 @@ class Loading:
 
         Cancelled or failed it leaves blobs in ECR that no manifest names, and uploads that ECR forgets.
         """
-        try:
+        with own_access():
             async with aclosing(self._progress()) as lines:
                 async for line in lines:
                     yield line
-        except (Unauthorized, NotFound) as error:  # the daemon's own access is at fault, not the client's
-            raise Unavailable(str(error), request_ids=error.request_ids) from error
 
     async def _progress(self) -> AsyncGenerator[PullProgress, None]:
         tar = Tarball(Unpacked(self._body, _LARGEST_BYTES))
